@@ -61,6 +61,8 @@ pub struct Table<K: Key, V: Value> {
     sealer: Option<Arc<dyn Seal>>,
     hot: FxHashMap<K, Slot<V>>,
     dirty: Vec<K>,
+    /// Drained, but perhaps not yet in the database.
+    in_flight: Vec<K>,
 }
 
 impl<K: Key, V: Value> Table<K, V> {
@@ -76,6 +78,7 @@ impl<K: Key, V: Value> Table<K, V> {
             sealer: None,
             hot: FxHashMap::default(),
             dirty: Vec::new(),
+            in_flight: Vec::new(),
         }
     }
 
@@ -147,7 +150,7 @@ impl<K: Key, V: Value> Table<K, V> {
     /// [`Error`] where the store fails.
     pub fn scan_from(&self, start: &[u8], visit: &mut dyn FnMut(&K, &V)) -> Result<(), Error> {
         let mut fresh: Vec<(Vec<u8>, &K, &Slot<V>)> = Vec::new();
-        for key in &self.dirty {
+        for key in self.dirty.iter().chain(&self.in_flight) {
             let bytes = key_bytes(key);
             if let Some(slot) = self.hot.get(key)
                 && bytes.starts_with(start)
@@ -156,6 +159,7 @@ impl<K: Key, V: Value> Table<K, V> {
             }
         }
         fresh.sort_by(|a, b| a.0.cmp(&b.0));
+        fresh.dedup_by(|a, b| a.0 == b.0);
         let mut fresh = fresh.into_iter().peekable();
         let mut emit = |key: &K, slot: &Slot<V>| {
             if let Some(value) = &slot.value {
@@ -291,8 +295,8 @@ impl Pending {
 
 /// What the loop needs of a table, whatever it holds.
 pub trait Stored {
-    /// Takes the changes since the last call. They count as written from now on: a loop that cannot write them
-    /// must stop and start again from the database.
+    /// Takes the changes since the last call. A loop that cannot write them must stop and start again from the
+    /// database.
     fn drain(&mut self, out: &mut Vec<Pending>);
 
     /// How many entries changed since the last [`Stored::drain`].
@@ -301,7 +305,8 @@ pub trait Stored {
     /// How many entries are hot.
     fn n_hot(&self) -> usize;
 
-    /// Forgets entries beyond `capacity` that are written and were not used lately.
+    /// Says that everything drained is in the database, and forgets entries beyond `capacity` that did not
+    /// change since and were not used lately.
     fn evict(&mut self, capacity: usize);
 
     /// Adds every written entry, opened, to `digest`.
@@ -320,6 +325,7 @@ impl<K: Key, V: Value> Stored for Table<K, V> {
                 slot.dirty = false;
                 let value = slot.value.clone().map(|value| value as Arc<dyn Encode>);
                 out.push(Pending { table: self.name, key: full, value, seal });
+                self.in_flight.push(key);
             }
         }
     }
@@ -333,6 +339,7 @@ impl<K: Key, V: Value> Stored for Table<K, V> {
     }
 
     fn evict(&mut self, capacity: usize) {
+        self.in_flight.clear();
         if self.hot.len() <= capacity {
             return;
         }
@@ -391,6 +398,8 @@ mod tests {
         Put(u64, u32),
         Add(u64, u32),
         Remove(u64),
+        /// Drain, then write after the next steps, as the committer does.
+        Drain,
         Commit,
         Evict(usize),
     }
@@ -400,6 +409,7 @@ mod tests {
             (0..20_u64, any::<u32>()).prop_map(|(k, v)| Step::Put(k, v)),
             (0..20_u64, any::<u32>()).prop_map(|(k, v)| Step::Add(k, v)),
             (0..20_u64).prop_map(Step::Remove),
+            Just(Step::Drain),
             Just(Step::Commit),
             (0..10_usize).prop_map(Step::Evict),
         ]
@@ -412,6 +422,7 @@ mod tests {
             let scope = Scope::memory(Partition(3));
             let mut table: Table<u64, u32> = Table::open(&scope, "t");
             let mut model: BTreeMap<u64, u32> = BTreeMap::new();
+            let mut pending = Vec::new();
             for step in steps {
                 match step {
                     Step::Put(k, v) => { table.put(k, v); model.insert(k, v); }
@@ -421,8 +432,13 @@ mod tests {
                         *x = x.wrapping_add(v);
                     }
                     Step::Remove(k) => { table.remove(&k); model.remove(&k); }
-                    Step::Commit => commit(&mut table),
-                    Step::Evict(n) => table.evict(n),
+                    Step::Drain => table.drain(&mut pending),
+                    Step::Commit => {
+                        table.drain(&mut pending);
+                        let writes = pending.drain(..).map(|p: Pending| p.into_write().unwrap()).collect();
+                        table.db.write(writes, false).unwrap();
+                    }
+                    Step::Evict(n) => if pending.is_empty() { table.evict(n) },
                 }
                 let mut seen = Vec::new();
                 table.scan(|k, v| seen.push((*k, *v))).unwrap();
