@@ -109,12 +109,20 @@ impl Key {
 
 /// A fresh nonce. 192 random bits do not repeat within any number of cells we shall ever write.
 pub(crate) fn random_nonce() -> Result<[u8; NONCE_BYTES], Error> {
-    let mut nonce = [0; NONCE_BYTES];
-    fill_random(&mut nonce)?;
-    Ok(nonce)
+    random()
 }
 
-pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), Error> {
+/// Random bytes from the operating system, for secrets and their salts.
+///
+/// # Errors
+/// [`Error::Io`] where it gives none.
+pub fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    fill_random(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn fill_random(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|e| Error::Io {
         what: "the operating system gave no randomness".into(),
         source: std::io::Error::other(e.to_string()),

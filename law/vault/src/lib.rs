@@ -36,7 +36,7 @@ mod vault;
 
 pub use cell::{CELL_VERSION, cell_epoch};
 pub use error::Error;
-pub use key::constant_time_eq;
+pub use key::{constant_time_eq, random};
 pub use master::Master;
 pub use pseudonym::normalise;
 pub use vault::Vault;

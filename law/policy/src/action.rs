@@ -1,0 +1,160 @@
+//! Callers, what they may do, and what they ask to do.
+
+use serde::{Deserialize, Serialize};
+
+/// What an API key, or a part of the house, may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Send records in.
+    Track,
+    /// Record consents and withdrawals.
+    Consent,
+    /// Read profiles and features.
+    Read,
+    /// Ask for decisions and report outcomes.
+    Decide,
+    /// Make datasets and models.
+    Train,
+    /// Hand decisions to the tools that send.
+    Send,
+    /// Take data out.
+    Export,
+    /// Everything, keys included.
+    Admin,
+}
+
+impl Scope {
+    /// Every scope, for messages and help.
+    pub const ALL: [Self; 8] = [
+        Self::Track,
+        Self::Consent,
+        Self::Read,
+        Self::Decide,
+        Self::Train,
+        Self::Send,
+        Self::Export,
+        Self::Admin,
+    ];
+
+    /// The spelling in settings and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Track => "track",
+            Self::Consent => "consent",
+            Self::Read => "read",
+            Self::Decide => "decide",
+            Self::Train => "train",
+            Self::Send => "send",
+            Self::Export => "export",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl std::str::FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        let found = Self::ALL.into_iter().find(|scope| scope.as_str() == text);
+        found.ok_or_else(|| UnknownScope { text: text.chars().take(64).collect() })
+    }
+}
+
+/// A text that names no scope.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{text}` is no scope: {} is expected", expected())]
+pub struct UnknownScope {
+    text: String,
+}
+
+fn expected() -> String {
+    Scope::ALL.map(Scope::as_str).join(", ")
+}
+
+/// What is to be done with a person's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Read feature values.
+    ReadFeatures,
+    /// Read a profile: identifiers and traits.
+    ReadProfile,
+    /// Choose an action for the person.
+    Decide,
+    /// Learn from the person's data.
+    Train,
+    /// Hand the person's address to a tool that sends.
+    Send,
+    /// Take the person's data out of the house.
+    Export,
+}
+
+impl Action {
+    /// The scope that allows it.
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::ReadFeatures | Self::ReadProfile => Scope::Read,
+            Self::Decide => Scope::Decide,
+            Self::Train => Scope::Train,
+            Self::Send => Scope::Send,
+            Self::Export => Scope::Export,
+        }
+    }
+
+    /// The name in records and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadFeatures => "read_features",
+            Self::ReadProfile => "read_profile",
+            Self::Decide => "decide",
+            Self::Train => "train",
+            Self::Send => "send",
+            Self::Export => "export",
+        }
+    }
+}
+
+/// Who asks: the holder of an API key, a person at the command line, or a part of the house.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    name: String,
+    scopes: Vec<Scope>,
+}
+
+impl Principal {
+    /// A caller whose right to call itself so was checked by whoever makes this value.
+    pub fn new(name: impl Into<String>, scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self { name: name.into(), scopes: scopes.into_iter().collect() }
+    }
+
+    /// The name in records and messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// True where one of its scopes is `scope`, or `admin`.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes.iter().any(|s| *s == scope || *s == Scope::Admin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_read_back_and_do_not_widen() {
+        for scope in Scope::ALL {
+            assert_eq!(scope.as_str().parse(), Ok(scope));
+            assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
+            let principal = Principal::new("p", [scope]);
+            for other in Scope::ALL {
+                assert_eq!(principal.has(other), other == scope || scope == Scope::Admin);
+            }
+        }
+        assert!(!Principal::new("p", []).has(Scope::Track));
+        let error = "root".parse::<Scope>().unwrap_err().to_string();
+        assert!(error.contains("`root`") && error.contains("admin"), "{error}");
+    }
+}

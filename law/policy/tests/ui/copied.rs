@@ -1,0 +1,7 @@
+use policy::Grant;
+
+fn twice(grant: &Grant) -> Grant {
+    Grant::clone(grant)
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+use policy::Grant;
+
+fn main() {
+    let _ = Grant::default();
+}

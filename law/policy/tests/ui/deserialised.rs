@@ -1,0 +1,5 @@
+use policy::Grant;
+
+fn main() {
+    let _: Result<Grant, _> = serde_json::from_str("{}");
+}
