@@ -1,0 +1,77 @@
+//! Contracts: what a stream's records must look like, who answers for them, and what they may be used for.
+//!
+//! A contract is an Open Data Contract Standard (ODCS v3) file; our own words stand under its
+//! `customProperties`, so that other tools still read it. Here it is read ([`Contract::parse`]), judged
+//! ([`Contract::validate`]), applied to a raw document ([`Contract::bind`]) and used to judge the result
+//! ([`Contract::check`]). All of it is pure.
+//!
+//! Per contract: `stream`, `source`, `owner`, `purposes` (name and basis), `legalBasis`, `retention`, `liveSince`,
+//! `consentBasis`, `subjectKey`, `subjectKind`, `eventTime`, `knownAt`, `allowFuture`, `dedupKey`. Per property:
+//! `source`, `identifier`, `scale`, `enum`, `decimalComma`, `timeUnit`.
+//!
+//! This room knows nothing of keys, consent of single people, files, clocks or HTTP.
+
+mod bind;
+mod check;
+mod error;
+mod finding;
+mod identifiers;
+mod limits;
+mod model;
+mod odcs;
+mod pointer;
+mod registry;
+mod shape;
+mod time;
+mod validate;
+mod yaml;
+
+use event::Record;
+use serde_json::Value;
+
+pub use error::Error;
+pub use finding::{Finding, MAX_FINDINGS, Severity};
+pub use identifiers::names_somebody;
+pub use limits::{MAX_DEPTH, MAX_ITEMS, MAX_TEXT_BYTES, broken_limit};
+pub use model::{Classification, Contract, Field, Kind, LegalBasis, Path, Purpose, SubjectKey};
+pub use odcs::Parsed;
+pub use pointer::Pointer;
+pub use registry::Contracts;
+pub use shape::{Split, join};
+
+/// A record with its fields as its contract names them: what folds over contracted streams take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound<'a> {
+    /// The record.
+    pub record: &'a Record,
+    /// Its fields, from [`Contract::bind`].
+    pub fields: &'a Value,
+}
+
+impl Contract {
+    /// Takes a raw document apart: what lies open, what is sealed by itself, and what nobody declared.
+    pub fn split(&self, raw: Value) -> Split {
+        self.shape.split(raw)
+    }
+
+    /// The raw JSON pointers whose values are sealed one by one.
+    pub fn personal_pointers(&self) -> Vec<String> {
+        self.shape.sealed_pointers()
+    }
+
+    /// The raw JSON pointers of all declared fields, those inside of objects included.
+    pub fn declared_pointers(&self) -> Vec<String> {
+        fn collect(fields: &[Field], prefix: &Pointer, out: &mut Vec<String>) {
+            for field in fields {
+                let pointer = prefix.join(&field.source);
+                out.push(pointer.to_string());
+                if let Kind::Object(inner) = &field.kind {
+                    collect(inner, &pointer, out);
+                }
+            }
+        }
+        let mut out = Vec::new();
+        collect(&self.fields, &Pointer::default(), &mut out);
+        out
+    }
+}

@@ -1,0 +1,349 @@
+//! From an ODCS v3 file to contracts, one per schema object.
+//!
+//! What the standard knows and we do not use gives an info finding, never an error: the file stays the user's,
+//! and other tools read it too.
+
+mod custom;
+mod property;
+mod quality;
+mod reading;
+
+use std::sync::Arc;
+
+use event::{Span, StreamName, Version};
+
+use crate::model::{Contract, Field, Kind, Path, SubjectKey};
+use crate::shape::Shape;
+use crate::yaml::{self, Node};
+use crate::{Error, Finding, Severity};
+use custom::Custom;
+use reading::Reading;
+pub(crate) use reading::codes;
+
+/// What a contract file holds.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The contract; of a file with several schema objects, the first one's.
+    pub contract: Contract,
+    /// The contracts of the other schema objects.
+    pub others: Vec<Contract>,
+    /// What the reader noticed about the file. Whether the contract is complete says [`Contract::validate`].
+    pub findings: Vec<Finding>,
+}
+
+impl Parsed {
+    /// Every contract of the file.
+    pub fn all(&self) -> impl Iterator<Item = &Contract> {
+        std::iter::once(&self.contract).chain(&self.others)
+    }
+
+    /// Every contract of the file, by value.
+    pub fn into_all(self) -> Vec<Contract> {
+        std::iter::once(self.contract).chain(self.others).collect()
+    }
+}
+
+const USED: [&str; 12] = [
+    "apiVersion",
+    "kind",
+    "id",
+    "version",
+    "name",
+    "description",
+    "status",
+    "schema",
+    "team",
+    "roles",
+    "customProperties",
+    "slaProperties",
+];
+const DESCRIPTIVE: [&str; 7] =
+    ["tenant", "tags", "domain", "dataProduct", "authoritativeDefinitions", "contractCreatedTs", "support"];
+const IGNORED: [&str; 3] = ["servers", "price", "slaDefaultElement"];
+
+impl Contract {
+    /// Reads an ODCS v3 file. `file` is its name for messages.
+    ///
+    /// # Errors
+    /// [`Error::Yaml`] where it is no YAML, [`Error::NotAContract`] where it is no ODCS v3 contract. Everything
+    /// else that is odd becomes a finding with its line.
+    pub fn parse(yaml_text: &str, file: &str) -> Result<Parsed, Error> {
+        let root = yaml::parse(yaml_text, file)?;
+        let version = envelope(&root, file)?;
+        let id = text_at(&root, "id").or_else(|| text_at(&root, "name"));
+        let name = text_at(&root, "name").or(id).unwrap_or_else(|| "unnamed".into());
+        let mut reading = Reading::new(file, &name);
+        top_level_keys(&root, &mut reading);
+        let yaml_text: Arc<str> = yaml_text.into();
+        let mut contracts = Vec::new();
+        for object in root.get("schema").map(Node::items).unwrap_or_default() {
+            let stream = text_at(object, "name").unwrap_or_else(|| name.clone());
+            contracts.push(contract(&root, Some(object), stream, version, &yaml_text, &mut reading));
+        }
+        if contracts.is_empty() {
+            contracts.push(contract(&root, None, name, version, &yaml_text, &mut reading));
+        }
+        let mut contracts = contracts.into_iter();
+        let Some(contract) = contracts.next() else {
+            return Err(Error::NotAContract {
+                file: file.to_owned(),
+                line: Some(root.line),
+                message: "it has no schema".into(),
+            });
+        };
+        let mut findings = reading.findings;
+        findings.sort_by_key(|f| f.line);
+        Ok(Parsed { contract, others: contracts.collect(), findings })
+    }
+}
+
+/// Refuses what is no ODCS v3 contract, and takes its version.
+fn envelope(root: &Node, file: &str) -> Result<Version, Error> {
+    let refuse =
+        |line: u32, message: String| Error::NotAContract { file: file.to_owned(), line: Some(line), message };
+    if root.members().is_empty() {
+        return Err(refuse(
+            root.line,
+            "it has no keys; `apiVersion: v3.1.0` and `kind: DataContract` are due".into(),
+        ));
+    }
+    match root.get("kind") {
+        Some(kind) if kind.text() == Some("DataContract") => {}
+        Some(kind) => {
+            return Err(refuse(kind.line, format!("`kind` is {}, not `DataContract`", kind.shown())));
+        }
+        None => return Err(refuse(root.line, "it does not say `kind: DataContract`".into())),
+    }
+    match root.get("apiVersion").map(|v| (v, v.scalar().unwrap_or_default())) {
+        Some((_, version)) if version.trim_start_matches('v').split('.').next() == Some("3") => {}
+        Some((node, _)) => {
+            let shown = node.shown();
+            return Err(refuse(node.line, format!("`apiVersion` is {shown}; version 3 of ODCS is read")));
+        }
+        None => return Err(refuse(root.line, "it does not say its `apiVersion`, like `v3.1.0`".into())),
+    }
+    let Some(node) = root.get("version") else {
+        return Err(refuse(root.line, "it does not say its `version`, like `1.0.0`".into()));
+    };
+    node.scalar().unwrap_or_default().parse().map_err(|_| {
+        refuse(node.line, format!("`version` is {}; three numbers are due, like `1.0.0`", node.shown()))
+    })
+}
+
+fn top_level_keys(root: &Node, reading: &mut Reading<'_>) {
+    for (key, value) in root.members() {
+        let name = key.scalar().unwrap_or_default();
+        if IGNORED.contains(&name.as_str()) {
+            reading.info(
+                codes::IGNORED,
+                key.line,
+                format!("`{name}` is read by other tools, not by this one"),
+            );
+        } else if !USED.contains(&name.as_str()) && !DESCRIPTIVE.contains(&name.as_str()) {
+            reading.info(codes::UNKNOWN, key.line, format!("key {} is not known to ODCS v3", key.shown()));
+        }
+        if name == "schema" && !value.is_null() && !matches!(value.kind, yaml::Kind::List(_)) {
+            reading.shape(value, "`schema`", "a list of objects");
+        }
+    }
+    for sla in root.get("slaProperties").map(Node::items).unwrap_or_default() {
+        let property = text_at(sla, "property").unwrap_or_default();
+        if property != "retention" {
+            let message = format!("service level `{property}` is read by other tools, not by this one");
+            reading.info(codes::IGNORED, sla.line, message);
+        }
+    }
+}
+
+fn text_at(node: &Node, key: &str) -> Option<String> {
+    node.get(key).and_then(Node::scalar).filter(|t| !t.trim().is_empty())
+}
+
+fn contract(
+    root: &Node,
+    object: Option<&Node>,
+    name: String,
+    version: Version,
+    yaml_text: &Arc<str>,
+    reading: &mut Reading<'_>,
+) -> Contract {
+    reading.stream = name;
+    let custom = Custom::read(root, object, reading);
+    if let Some(stream) = &custom.stream {
+        reading.stream.clone_from(stream);
+    }
+    let base = base_pointer(&custom.sources);
+    let mut fields = match object {
+        Some(object) => schema_object(object, &base, reading),
+        None => Vec::new(),
+    };
+    settle_classes(&mut fields, None);
+    let resolve = |path: Path| resolve(&fields, path);
+    let dedup_key = match custom.dedup_key {
+        Some(paths) => paths.into_iter().map(resolve).collect(),
+        None => primary_key(&fields),
+    };
+    let mut subject_key = custom.subject_key.unwrap_or_default();
+    subject_key.fields = subject_key.fields.into_iter().map(resolve).collect();
+    let event_time = custom.event_time.map(resolve);
+    let known_at = custom.known_at.map(resolve);
+    let description = object.and_then(|o| text_at(o, "description")).or_else(|| description(root));
+    let shape = Shape::new(&fields);
+    let identifiers = identifiers(&fields, &subject_key);
+    Contract {
+        stream: StreamName::new(&reading.stream),
+        version,
+        description,
+        owner: custom.owner.or_else(|| owner(root)),
+        purposes: custom.purposes,
+        retention: custom.retention.or_else(|| sla_retention(root, reading)),
+        live_since: custom.live_since,
+        consent_basis: custom.consent_basis,
+        sources: custom.sources,
+        subject_key,
+        subject_kind: custom.subject_kind.unwrap_or_else(|| "person".into()),
+        event_time,
+        known_at,
+        allow_future: custom.allow_future,
+        dedup_key,
+        fields,
+        file: reading.file.to_owned(),
+        line: object.map_or(root.line, |o| o.line).max(1),
+        yaml: Arc::clone(yaml_text),
+        identifiers,
+        shape,
+    }
+}
+
+/// Where the fields of a tracking call lie, so that a mapping need not repeat it.
+fn base_pointer(sources: &[String]) -> String {
+    let call = sources.first().map(|s| s.split(':').next().unwrap_or_default());
+    match call {
+        Some("track" | "page" | "screen") => "/properties".into(),
+        Some("identify" | "group") => "/traits".into(),
+        _ => String::new(),
+    }
+}
+
+fn schema_object(object: &Node, base: &str, reading: &mut Reading<'_>) -> Vec<Field> {
+    const KNOWN: [&str; 14] = [
+        "id",
+        "name",
+        "physicalType",
+        "description",
+        "businessName",
+        "authoritativeDefinitions",
+        "tags",
+        "customProperties",
+        "logicalType",
+        "physicalName",
+        "dataGranularityDescription",
+        "properties",
+        "relationships",
+        "quality",
+    ];
+    reading.unknown_keys(object, &KNOWN, "a schema object");
+    for rule in object.get("quality").map(Node::items).unwrap_or_default() {
+        quality::dataset_rule(rule, reading);
+    }
+    property::read_list(object.get("properties"), base, None, reading)
+}
+
+/// An inner field is at least as sensitive as it says, or else as sensitive as what it lies in.
+fn settle_classes(fields: &mut [Field], outer: Option<crate::Classification>) {
+    for field in fields {
+        // Nobody said what it is: treated as personal until somebody does.
+        let declared = field.classification.or(outer);
+        field.effective = declared.unwrap_or(crate::Classification::Personal);
+        match &mut field.kind {
+            Kind::Object(inner) => settle_classes(inner, declared),
+            Kind::Array(Some(item)) => settle_classes(std::slice::from_mut(item), declared),
+            _ => {}
+        }
+    }
+}
+
+fn primary_key(fields: &[Field]) -> Vec<Path> {
+    let mut key: Vec<(u32, &str)> =
+        fields.iter().filter_map(|f| Some((f.primary_key?, f.name.as_str()))).collect();
+    key.sort_by_key(|(position, _)| *position);
+    key.into_iter().map(|(_, name)| Path::of_name(name)).collect()
+}
+
+/// A column's name may contain dots; a path that is a name is that name.
+fn resolve(fields: &[Field], path: Path) -> Path {
+    if fields.iter().any(|f| f.name == path.as_str()) { Path::of_name(path.as_str()) } else { path }
+}
+
+/// Those of the subject key in its order, then every other field that holds an identifier.
+fn identifiers(fields: &[Field], key: &SubjectKey) -> Vec<(String, Path)> {
+    let mut all = Vec::new();
+    paths(fields, "", &mut all);
+    let mut out: Vec<(String, Path)> = Vec::new();
+    for path in &key.fields {
+        let declared = all.iter().find(|(p, _)| p == path).and_then(|(_, kind)| kind.clone());
+        out.push((declared.unwrap_or_else(|| path.as_str().to_owned()), path.clone()));
+    }
+    for (path, kind) in all {
+        if let Some(kind) = kind
+            && !key.fields.contains(&path)
+        {
+            out.push((kind, path));
+        }
+    }
+    out
+}
+
+/// Every field outside of lists, with the identifier it holds.
+fn paths(fields: &[Field], prefix: &str, out: &mut Vec<(Path, Option<String>)>) {
+    for field in fields {
+        let text = format!("{prefix}{}", field.name);
+        let path = if prefix.is_empty() { Path::of_name(&field.name) } else { Path::new(&text) };
+        if let Kind::Object(inner) = &field.kind {
+            paths(inner, &format!("{text}."), out);
+        }
+        out.push((path, field.identifier.clone()));
+    }
+}
+
+fn description(root: &Node) -> Option<String> {
+    let node = root.get("description")?;
+    node.scalar().or_else(|| text_at(node, "purpose"))
+}
+
+/// The member of the team who is its owner and has not left, else the team's name, else who has the role.
+fn owner(root: &Node) -> Option<String> {
+    let team = root.get("team");
+    // v3.0 has a list of members, v3.1 an object around it.
+    let members = team.map(|t| t.get("members").map_or_else(|| t.items(), Node::items)).unwrap_or_default();
+    let is_owner = |text: Option<String>| text.is_some_and(|t| t.to_lowercase().contains("owner"));
+    let present = members.iter().filter(|m| text_at(m, "dateOut").is_none());
+    let by_role = present.clone().find(|m| is_owner(text_at(m, "role")));
+    let named = |node: &Node| text_at(node, "username").or_else(|| text_at(node, "name"));
+    by_role.and_then(named).or_else(|| team.and_then(|t| text_at(t, "name"))).or_else(|| {
+        let roles = root.get("roles").map(Node::items).unwrap_or_default();
+        let role = roles.iter().find(|r| is_owner(text_at(r, "role")))?;
+        text_at(role, "firstLevelApprovers").or_else(|| text_at(role, "role"))
+    })
+}
+
+fn sla_retention(root: &Node, reading: &mut Reading<'_>) -> Option<Span> {
+    let rules = root.get("slaProperties").map(Node::items).unwrap_or_default();
+    let rule = rules.iter().find(|r| text_at(r, "property").as_deref() == Some("retention"))?;
+    let unit = match text_at(rule, "unit").unwrap_or_default().to_lowercase().as_str() {
+        "y" | "yr" | "year" | "years" => "y",
+        "d" | "day" | "days" => "d",
+        "h" | "hour" | "hours" => "h",
+        "w" | "week" | "weeks" => "w",
+        _ => "",
+    };
+    let written = format!("{}{unit}", text_at(rule, "value").unwrap_or_default());
+    match written.parse() {
+        Ok(span) => Some(span),
+        Err(_) => {
+            let message = format!("retention `{written}` is no length of time, like value 3 with unit y");
+            reading.push(codes::SHAPE, Severity::Error, None, rule.line, message);
+            None
+        }
+    }
+}
