@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::LegalBasis;
+use contract::LegalBasis;
 use event::{Instant, Subject};
 
 use crate::{Action, Consent, ConsentView, Grant, Principal, Purposes, Scope, Status};

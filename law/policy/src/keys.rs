@@ -243,8 +243,8 @@ mod tests {
         Instant::from_micros(micros)
     }
 
-    fn fold(tables: &mut KeyTables, event: &KeyEvent, known: i64) {
-        let record = Record {
+    fn record(event: &KeyEvent, known: i64) -> Record {
+        Record {
             id: RecordId::external(KEYS, &event.to_payload()),
             stream: StreamName::new(KEYS),
             contract: Version::new(1, 0, 0),
@@ -255,8 +255,11 @@ mod tests {
             cause: None,
             key_epoch: 0,
             payload: Payload { open: event.to_payload().into(), cells: Vec::new() },
-        };
-        KeyFold.fold(tables, &record, &mut Emissions::default()).unwrap();
+        }
+    }
+
+    fn fold(tables: &mut KeyTables, event: &KeyEvent, known: i64) {
+        KeyFold.fold(tables, &record(event, known), &mut Emissions::default()).unwrap();
     }
 
     fn issued(expires: Option<Instant>) -> (KeyTables, Issued) {
@@ -327,6 +330,21 @@ mod tests {
         let mut seen = Vec::new();
         tables.scan(|key, revoked| seen.push((key.name.clone(), revoked))).unwrap();
         assert_eq!(seen, [("shop".to_owned(), Some(at(30)))]);
+    }
+
+    /// Whoever may write records for subjects may not thereby make keys.
+    #[test]
+    fn a_key_that_comes_under_a_subject_is_none() {
+        let (mut tables, _) = issued(None);
+        let forged = ApiKey::issue("thief", &[Scope::Admin], at(11), None).unwrap();
+        let mut record = record(&forged.event, 11);
+        record.subject = Subject::from_bytes([1; 16]);
+        KeyFold.fold(&mut tables, &record, &mut Emissions::default()).unwrap();
+        check(&tables, &forged.text, 20, Some("MR3020"));
+        record.subject = Subject::NONE;
+        record.stream = StreamName::new("orders");
+        KeyFold.fold(&mut tables, &record, &mut Emissions::default()).unwrap();
+        check(&tables, &forged.text, 20, Some("MR3020"));
     }
 
     proptest! {

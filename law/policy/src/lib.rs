@@ -9,7 +9,6 @@
 
 mod action;
 mod authorize;
-mod basis;
 mod consent;
 mod grant;
 mod keys;
@@ -17,8 +16,8 @@ mod purpose;
 
 pub use action::{Action, Principal, Scope};
 pub use authorize::{Bulk, Denied, authorize, authorize_many};
-pub use basis::LegalBasis;
 pub use consent::{CONSENTS, Consent, ConsentFold, ConsentGiven, ConsentView, Standing, Status, Tables};
+pub use contract::LegalBasis;
 pub use grant::Grant;
 pub use keys::{ApiKey, Issued, KEYS, KeyEvent, KeyFold, KeyRefused, KeyTables};
 pub use purpose::Purposes;

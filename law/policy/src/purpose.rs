@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::LegalBasis;
+use contract::LegalBasis;
 use serde::{Deserialize, Serialize};
 
 /// The purposes of a project. What is not listed here is denied.

@@ -1,0 +1,38 @@
+//! What can go wrong when profiles are read.
+
+use event::Subject;
+
+/// Why a profile could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// MR3101, explained in docs/errors/MR3101.md
+    #[error(
+        "MR3101: the grant does not cover subject {member}, which belongs to the profile; ask for a grant of all members"
+    )]
+    NotCovered {
+        /// The member that the grant lacks.
+        member: Subject,
+    },
+    /// MR3102, explained in docs/errors/MR3102.md
+    #[error("MR3102: subjects {a} and {b} are not held to be one person")]
+    NotTogether {
+        /// One subject.
+        a: Subject,
+        /// The other.
+        b: Subject,
+    },
+    /// MR3103, explained in docs/errors/MR3103.md
+    #[error("MR3103: identity rule `{key}`: {why}")]
+    BadRule {
+        /// The setting.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The grant's own code, MR3010 to MR3016.
+    #[error(transparent)]
+    Denied(#[from] policy::Denied),
+    /// The store's own code, MR6020 to MR6022.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}

@@ -1,0 +1,132 @@
+//! One profile as a graph: its members, and the links that hold them together.
+//!
+//! Of all links ever accepted only those are kept that say since when two members are together: the minimum
+//! spanning tree by the time a link became known. It depends on the set of links, not on their order, has one
+//! edge less than members, and answers "as of" by leaving younger edges away.
+
+use std::collections::BTreeMap;
+
+use event::{Instant, RecordId, Subject};
+use serde::{Deserialize, Serialize};
+
+/// Why two identifiers are together: a record that carried both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// The more trusted identifier.
+    pub a: Subject,
+    /// The other.
+    pub b: Subject,
+    /// Since when it counts.
+    pub known_at: Instant,
+    /// When it happened.
+    pub occurred_at: Instant,
+    /// The record of `mr.links`.
+    pub record: RecordId,
+}
+
+impl Edge {
+    /// Earlier known is lighter; the rest only makes the order total.
+    fn weight(&self) -> (Instant, RecordId, Subject, Subject) {
+        (self.known_at, self.record, self.a, self.b)
+    }
+
+    fn touches(&self, subject: Subject) -> bool {
+        self.a == subject || self.b == subject
+    }
+
+    fn other(&self, subject: Subject) -> Subject {
+        if self.a == subject { self.b } else { self.a }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Component {
+    /// Type by member.
+    members: BTreeMap<Subject, Box<str>>,
+    /// A spanning tree, the lightest edge first.
+    edges: Vec<Edge>,
+}
+
+impl Component {
+    pub(crate) fn single(subject: Subject, kind: &str) -> Self {
+        Self { members: BTreeMap::from([(subject, kind.into())]), edges: Vec::new() }
+    }
+
+    /// The name of the profile: the more trusted end of the link known first. It stays the same when later
+    /// identifiers join, and it does not depend on the order in which links were folded.
+    pub(crate) fn id(&self) -> Option<Subject> {
+        let first = self.edges.first().map(|edge| edge.a);
+        first.or_else(|| self.members.keys().next().copied())
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = (Subject, &str)> {
+        self.members.iter().map(|(subject, kind)| (*subject, &**kind))
+    }
+
+    pub(crate) fn kind(&self, subject: Subject) -> Option<&str> {
+        self.members.get(&subject).map(|kind| &**kind)
+    }
+
+    /// Takes in the members and links of another.
+    pub(crate) fn absorb(&mut self, other: &Component) {
+        self.members.extend(other.members.iter().map(|(subject, kind)| (*subject, kind.clone())));
+        self.edges.extend(other.edges.iter().cloned());
+        self.edges.sort_by_key(Edge::weight);
+    }
+
+    /// Adds a link between two members. Where they are together already, the heaviest link on the way between
+    /// them gives way, if it is heavier.
+    pub(crate) fn connect(&mut self, edge: Edge) {
+        if let Some(path) = self.path(edge.a, edge.b) {
+            let heaviest = path.iter().map(|step| step.weight()).max();
+            if heaviest.is_none_or(|heaviest| heaviest <= edge.weight()) {
+                return;
+            }
+            self.edges.retain(|step| Some(step.weight()) != heaviest);
+        }
+        let at = self.edges.partition_point(|step| step.weight() < edge.weight());
+        self.edges.insert(at, edge);
+    }
+
+    /// The links from `a` to `b`; none where they are the same, `None` where they are not together.
+    pub(crate) fn path(&self, a: Subject, b: Subject) -> Option<Vec<Edge>> {
+        let mut came_by: BTreeMap<Subject, Option<&Edge>> = BTreeMap::from([(a, None)]);
+        let mut open = vec![a];
+        while let Some(at) = open.pop() {
+            for edge in self.edges.iter().filter(|edge| edge.touches(at)) {
+                let next = edge.other(at);
+                came_by.entry(next).or_insert_with(|| {
+                    open.push(next);
+                    Some(edge)
+                });
+            }
+        }
+        let mut path = Vec::new();
+        let mut at = b;
+        while let Some(edge) = came_by.get(&at)? {
+            path.push((*edge).clone());
+            at = edge.other(at);
+        }
+        path.reverse();
+        Some(path)
+    }
+
+    /// What was together with `subject` by links known at `t`.
+    pub(crate) fn as_of(&self, subject: Subject, t: Instant) -> Component {
+        let known = self.edges.partition_point(|edge| edge.known_at <= t);
+        let known = self.edges.get(..known).unwrap_or_default();
+        let mut part = Component::single(subject, self.kind(subject).unwrap_or_default());
+        let mut open = vec![subject];
+        while let Some(at) = open.pop() {
+            for edge in known.iter().filter(|edge| edge.touches(at)) {
+                let next = edge.other(at);
+                let kind = self.kind(next).unwrap_or_default();
+                if part.members.insert(next, kind.into()).is_none() {
+                    open.push(next);
+                }
+            }
+        }
+        part.edges = known.iter().filter(|edge| part.members.contains_key(&edge.a)).cloned().collect();
+        part
+    }
+}

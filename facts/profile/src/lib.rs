@@ -1,0 +1,28 @@
+//! Who is who, and what is known of them.
+//!
+//! A subject is the pseudonym of one identifier; a profile is a set of subjects that deterministic rules hold
+//! to be one person. Links between identifiers come as records of `mr.links` and are folded in the control
+//! partition, so the outcome does not depend on the number of partitions. State stays with the subject it
+//! arrived under and never moves: whoever reads a profile merges its members' state.
+//!
+//! [`Identities::members`] gives pseudonyms, which a grant is then asked for; everything else that is known of
+//! a person is read through [`Profiles`], with a [`policy::Grant`] (LAW 3).
+//!
+//! This room knows nothing of models, decisions or HTTP, and never sees an identifier's value: only pseudonyms
+//! and their types.
+
+mod error;
+mod graph;
+mod identity;
+mod link;
+mod read;
+mod rules;
+mod traits;
+
+pub use error::Error;
+pub use graph::Edge;
+pub use identity::{Identities, LinkFold, Members};
+pub use link::{LINKS, Link, LinkedId};
+pub use read::{Member, Profile, Profiles, Trait};
+pub use rules::Rules;
+pub use traits::{OpaqueTraits, TraitFold, TraitTables, TraitView};
