@@ -37,9 +37,12 @@ fn bind_value(field: &Field, raw: &Value) -> Option<Value> {
         (Kind::Array(Some(item)), Value::Array(items)) => {
             items.iter().map(|v| bind_value(item, v).unwrap_or(Value::Null)).collect()
         }
-        (Kind::Text, Value::Number(number)) if !number.is_f64() => Value::String(number.to_string()),
-        (Kind::Text | Kind::Any | Kind::Object(_) | Kind::Array(_), _) => raw.clone(),
+        (Kind::Text, Value::Number(number)) if !whole(number).is_f64() => {
+            Value::String(whole(number).to_string())
+        }
+        (Kind::Text | Kind::Any, _) => raw.clone(),
         (_, Value::String(text)) if text.trim().is_empty() => return None,
+        (Kind::Object(_) | Kind::Array(_), _) => raw.clone(),
         (Kind::Integer, Value::String(text)) => number_in(field, text, true).unwrap_or_else(|| raw.clone()),
         (Kind::Number, Value::String(text)) => number_in(field, text, false).unwrap_or_else(|| raw.clone()),
         (Kind::Integer, Value::Number(number)) => Value::Number(whole(number)),
@@ -65,7 +68,7 @@ fn bind_value(field: &Field, raw: &Value) -> Option<Value> {
 }
 
 /// `5.0` is the whole number 5, as JSON and every spreadsheet have it.
-fn whole(number: &Number) -> Number {
+pub(crate) fn whole(number: &Number) -> Number {
     match number.as_f64() {
         Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < MAX_EXACT => {
             Number::from(float as i64)
@@ -146,6 +149,9 @@ fn day_in(field: &Field, text: &str) -> Option<String> {
 }
 
 fn time_in(field: &Field, text: &str) -> Option<String> {
+    if field.rules.time_unit_micros.is_some() {
+        return epoch_in(field, &text.trim().parse().ok()?);
+    }
     let zone = field.rules.zone.as_ref();
     if let Some(format) = &field.rules.time
         && let Some(instant) = format.read(text, zone)

@@ -100,14 +100,7 @@ fn instant(value: &Value) -> Option<Instant> {
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()),
-        Value::Number(number) => match number.as_f64() {
-            Some(float)
-                if number.is_f64() && float.fract() == 0.0 && float.abs() < crate::bind::MAX_EXACT =>
-            {
-                Some(format!("{float:.0}"))
-            }
-            _ => Some(number.to_string()),
-        },
+        Value::Number(number) => Some(crate::bind::whole(number).to_string()),
         _ => None,
     }
 }

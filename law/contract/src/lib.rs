@@ -20,6 +20,7 @@ mod limits;
 mod model;
 mod odcs;
 mod pointer;
+mod propose;
 mod registry;
 mod shape;
 mod time;
@@ -36,6 +37,7 @@ pub use limits::{MAX_DEPTH, MAX_ITEMS, MAX_TEXT_BYTES, broken_limit};
 pub use model::{Classification, Contract, Field, Kind, LegalBasis, Path, Purpose, SubjectKey};
 pub use odcs::Parsed;
 pub use pointer::Pointer;
+pub use propose::{propose, propose_in_order};
 pub use registry::Contracts;
 pub use shape::{Split, join};
 

@@ -94,3 +94,43 @@ impl Contracts {
         self.streams.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contract(stream: &str, version: &str, source: &str) -> Contract {
+        let yaml = format!(
+            "apiVersion: v3.1.0\nkind: DataContract\nid: x\nversion: {version}\nschema: [{{ name: {stream}, properties: [] }}]\n\
+             customProperties: [{{ property: source, value: '{source}' }}]\n"
+        );
+        Contract::parse(&yaml, &format!("{stream}-{version}.yaml")).unwrap().contract
+    }
+
+    #[test]
+    fn the_newest_version_judges_and_an_exact_source_wins() {
+        let mut all = Contracts::new();
+        all.insert(contract("orders", "1.0.0", "track:Order")).unwrap();
+        all.insert(contract("orders", "1.10.0", "track:Order Completed")).unwrap();
+        all.insert(contract("orders", "1.2.0", "track:Order")).unwrap();
+        all.insert(contract("rest", "1.0.0", "track:*")).unwrap();
+        all.insert(contract("people", "1.0.0", "identify")).unwrap();
+        let found = |key: &str| all.for_source(key).map(|c| format!("{} {}", c.stream, c.version));
+        assert_eq!(found("track:Order Completed").as_deref(), Some("orders 1.10.0"));
+        assert_eq!(found("track:Order").as_deref(), Some("rest 1.0.0"));
+        assert_eq!(found("identify").as_deref(), Some("people 1.0.0"));
+        assert_eq!(found("page:Home"), None);
+        assert_eq!(all.iter().count(), 3);
+    }
+
+    #[test]
+    fn what_is_registered_does_not_change() {
+        let mut all = Contracts::new();
+        all.insert(contract("orders", "1.0.0", "track:A")).unwrap();
+        all.insert(contract("orders", "1.0.0", "track:A")).unwrap();
+        let error = all.insert(contract("orders", "1.0.0", "track:B")).unwrap_err();
+        assert!(matches!(error, Error::Conflict { .. }), "{error}");
+        let error = all.insert(contract("sales", "1.0.0", "track:A")).unwrap_err();
+        assert!(matches!(error, Error::SourceTaken { .. }), "{error}");
+    }
+}

@@ -1,4 +1,12 @@
 //! Files as others write them: the examples of the Open Data Contract Standard.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "test code"
+)]
 
 use std::path::PathBuf;
 

@@ -15,7 +15,7 @@ use event::{Span, StreamName, Version};
 use crate::model::{Contract, Field, Kind, Path, SubjectKey};
 use crate::shape::Shape;
 use crate::yaml::{self, Node};
-use crate::{Error, Finding, Severity};
+use crate::{Classification, Error, Finding, Severity};
 use custom::Custom;
 use reading::Reading;
 pub(crate) use reading::codes;
@@ -177,7 +177,7 @@ fn contract(
         Some(object) => schema_object(object, &base, reading),
         None => Vec::new(),
     };
-    settle_classes(&mut fields, None);
+    settle_classes(&mut fields, None, Classification::Public);
     let resolve = |path: Path| resolve(&fields, path);
     let dedup_key = match custom.dedup_key {
         Some(paths) => paths.into_iter().map(resolve).collect(),
@@ -249,17 +249,40 @@ fn schema_object(object: &Node, base: &str, reading: &mut Reading<'_>) -> Vec<Fi
     property::read_list(object.get("properties"), base, None, reading)
 }
 
-/// An inner field is at least as sensitive as it says, or else as sensitive as what it lies in.
-fn settle_classes(fields: &mut [Field], outer: Option<crate::Classification>) {
+/// An inner field is as sensitive as it says, or else as what it lies in; what lies in something sealed is sealed
+/// with it, and a list is sealed as a whole where anything in it is.
+fn settle_classes(fields: &mut [Field], outer: Option<Classification>, floor: Classification) {
     for field in fields {
         // Nobody said what it is: treated as personal until somebody does.
         let declared = field.classification.or(outer);
-        field.effective = declared.unwrap_or(crate::Classification::Personal);
+        field.effective = declared.unwrap_or(Classification::Personal).max(floor);
+        let inner_floor = if field.effective.is_sealed() { field.effective } else { Classification::Public };
         match &mut field.kind {
-            Kind::Object(inner) => settle_classes(inner, declared),
-            Kind::Array(Some(item)) => settle_classes(std::slice::from_mut(item), declared),
+            Kind::Object(inner) => settle_classes(inner, declared, inner_floor),
+            Kind::Array(Some(item)) => {
+                settle_classes(std::slice::from_mut(item), declared, inner_floor);
+                let most = most_sensitive(item);
+                if most.is_sealed() && most > field.effective {
+                    field.effective = most;
+                    settle_classes(std::slice::from_mut(item), declared, most);
+                }
+            }
             _ => {}
         }
+    }
+}
+
+fn most_sensitive(field: &Field) -> Classification {
+    let inner = match &field.kind {
+        Kind::Object(inner) => inner.iter().map(most_sensitive).max(),
+        Kind::Array(Some(item)) => Some(most_sensitive(item)),
+        _ => None,
+    };
+    // An object of open fields is not sealed because nobody classified the object itself.
+    match (inner, field.classification) {
+        (Some(inner), None) => inner,
+        (Some(inner), Some(_)) => inner.max(field.effective),
+        (None, _) => field.effective,
     }
 }
 
