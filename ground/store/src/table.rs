@@ -59,6 +59,8 @@ pub struct Table<K: Key, V: Value> {
     prefix: Vec<u8>,
     db: Database,
     sealer: Option<Arc<dyn Seal>>,
+    /// Values are sums over this partition's records: no part of the digest.
+    partial: bool,
     hot: FxHashMap<K, Slot<V>>,
     dirty: Vec<K>,
     /// Drained, but perhaps not yet in the database.
@@ -76,6 +78,7 @@ impl<K: Key, V: Value> Table<K, V> {
             prefix,
             db: scope.db.clone(),
             sealer: None,
+            partial: false,
             hot: FxHashMap::default(),
             dirty: Vec::new(),
             in_flight: Vec::new(),
@@ -86,6 +89,12 @@ impl<K: Key, V: Value> Table<K, V> {
     /// without a sealer (memory, tests) they lie open.
     pub fn sealed(scope: &Scope, name: &'static str) -> Self {
         Self { sealer: scope.sealer.clone(), ..Self::open(scope, name) }
+    }
+
+    /// A table whose values are sums over this partition's records under keys that are no subject's: the total
+    /// over all partitions is a fold, the parts depend on their number, so the digest leaves them out.
+    pub fn partial(scope: &Scope, name: &'static str) -> Self {
+        Self { partial: true, ..Self::open(scope, name) }
     }
 
     /// The value under `key`, made hot.
@@ -361,6 +370,9 @@ impl<K: Key, V: Value> Stored for Table<K, V> {
     }
 
     fn digest(&self, digest: &mut Digest) -> Result<(), Error> {
+        if self.partial {
+            return Ok(());
+        }
         self.db.prefix(&self.prefix, |full, bytes| {
             let at = full.get(self.prefix.len()..).unwrap_or_default();
             match (&self.sealer, K::read(at).and_then(|key| key.owner())) {
