@@ -17,7 +17,6 @@ use crate::cors::{self, Origins};
 use crate::metrics::Metrics;
 use crate::otlp::{Exporter, Span};
 use crate::problem::{Code, Problem};
-use crate::rate::Rates;
 use crate::refusal::{Refusal, short};
 use crate::settings::Settings;
 
@@ -34,8 +33,6 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Gate {
     /// Counters.
     pub metrics: Metrics,
-    /// A bucket per key.
-    pub rates: Rates,
     /// Where traces go.
     pub exporter: Option<Exporter>,
     /// True once a shutdown began.
@@ -66,7 +63,6 @@ impl Gate {
     ) -> Self {
         Self {
             metrics: Metrics::new(routes),
-            rates: Rates::new(settings.rate_per_second, settings.rate_burst),
             exporter,
             closing: AtomicBool::new(false),
             browser_routes,

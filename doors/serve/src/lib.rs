@@ -10,6 +10,7 @@ mod cors;
 mod credentials;
 mod error;
 mod gate;
+mod keeper;
 mod metrics;
 mod otlp;
 mod problem;

@@ -1,6 +1,8 @@
 //! The table of routes: one entry says method, path, scope, shapes and handler, and both the router and the OpenAPI
 //! document are made from it. A route that is not described cannot exist.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -16,6 +18,7 @@ use utoipa::openapi::{
     OpenApiBuilder, Paths, Ref, RefOr, Required, Schema, Type,
 };
 
+use crate::keeper::{self, Demand, Keeper};
 use crate::problem::Problem;
 
 /// What one route is and takes.
@@ -25,6 +28,7 @@ pub(crate) struct Spec {
     tag: &'static str,
     summary: &'static str,
     scope: Option<Scope>,
+    or_in_body: bool,
     for_browsers: bool,
     query: Vec<(&'static str, bool, &'static str)>,
     takes: Option<Shape>,
@@ -43,7 +47,18 @@ fn shape<T: ToSchema>(components: &mut Components) -> Ref {
 impl Spec {
     fn new(method: Method, path: &'static str, tag: &'static str, summary: &'static str) -> Self {
         let (scope, query, takes, gives) = (None, Vec::new(), None, None);
-        Self { method, path, tag, summary, scope, for_browsers: false, query, takes, gives }
+        Self {
+            method,
+            path,
+            tag,
+            summary,
+            scope,
+            or_in_body: false,
+            for_browsers: false,
+            query,
+            takes,
+            gives,
+        }
     }
 
     /// A route that only reads.
@@ -64,6 +79,12 @@ impl Spec {
     /// The scope a key needs; no scope means no key.
     pub(crate) fn scope(mut self, scope: Scope) -> Self {
         self.scope = Some(scope);
+        self
+    }
+
+    /// The key may also stand in the body, where the handler finds it.
+    pub(crate) fn or_in_body(mut self) -> Self {
+        self.or_in_body = true;
         self
     }
 
@@ -152,14 +173,15 @@ impl Spec {
 
 /// All routes, as router and as document.
 pub(crate) struct Table<S> {
+    keeper: Arc<Keeper>,
     router: Router<S>,
     specs: Vec<Spec>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Table<S> {
-    /// No routes.
-    pub(crate) fn new() -> Self {
-        Self { router: Router::new(), specs: Vec::new() }
+    /// No routes. `keeper` will stand before each that needs a key.
+    pub(crate) fn new(keeper: Arc<Keeper>) -> Self {
+        Self { keeper, router: Router::new(), specs: Vec::new() }
     }
 
     /// One more route.
@@ -173,7 +195,12 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
             Method::DELETE => MethodFilter::DELETE,
             _ => MethodFilter::POST,
         };
-        self.router = self.router.route(spec.path, on(filter, handler));
+        let mut route = on(filter, handler);
+        if let Some(scope) = spec.scope {
+            let demand = Demand { keeper: Arc::clone(&self.keeper), scope, or_in_body: spec.or_in_body };
+            route = route.layer(axum::middleware::from_fn_with_state(demand, keeper::guard));
+        }
+        self.router = self.router.route(spec.path, route);
         self.specs.push(spec);
         self
     }

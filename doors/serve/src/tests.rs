@@ -7,10 +7,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 
 use crate::gate::{self, Gate};
+use crate::keeper::Keeper;
 use crate::problem::Problem;
+use crate::rate::Rates;
 use crate::routes::{Spec, Table};
 use crate::server::Listening;
 use crate::settings::{Settings, Tls};
@@ -33,8 +35,20 @@ fn door(change: impl FnOnce(&mut Settings)) -> Door {
     let mut settings = Settings::listening_at("127.0.0.1:0".parse().unwrap());
     settings.timeout = Duration::from_millis(300);
     change(&mut settings);
-    let table = Table::<()>::new()
+    let authenticate = |secret: &str| match secret {
+        "mr_1_a" => Ok(policy::Principal::new("shop", [policy::Scope::Track])),
+        _ => Err(Problem::new(
+            "MR3020",
+            "this is no API key of this house".to_owned(),
+            StatusCode::UNAUTHORIZED,
+            None,
+        )),
+    };
+    let keeper = Arc::new(Keeper::new(Box::new(authenticate), Rates::new(1, 2)));
+    let table = Table::<()>::new(keeper)
         .add(Spec::post("/v1/track", "t", "t").for_browsers(), echo)
+        .add(Spec::post("/v1/decide", "t", "t").scope(policy::Scope::Decide), echo)
+        .add(Spec::get("/v1/own", "t", "t").scope(policy::Scope::Track), || async { "yours" })
         .add(Spec::get("/stuck", "t", "t"), stuck);
     let gate = Arc::new(Gate::new(&settings, table.names(), table.for_browsers(), None));
     let router = gate::stand_before(Arc::clone(&gate), table.into_router());
@@ -207,6 +221,29 @@ fn connections_beyond_the_limit_are_dropped() {
     }
     assert_eq!(exchange(address, b"GET /stuck HTTP/1.1\r\nhost: x\r\n\r\n"), "");
     drop(first);
+    door.close();
+}
+
+#[test]
+fn a_key_opens_what_its_scope_allows_as_often_as_its_rate_allows() {
+    let door = door(|_| ());
+    let bearer = |key: &str| format!("authorization: Bearer {key}\r\n");
+    let shown = |answer: String| shown(&answer, &["www-authenticate", "retry-after", "x-ratelimit-reset"]);
+    insta::assert_snapshot!("no_key", shown(door.ask("GET", "/v1/own", "", b"")));
+    insta::assert_snapshot!("forged_key", shown(door.ask("GET", "/v1/own", &bearer("mr_1_b"), b"")));
+    insta::assert_snapshot!(
+        "broken_key",
+        shown(door.ask("GET", "/v1/own", "authorization: Basic §\r\n", b""))
+    );
+    insta::assert_snapshot!(
+        "wrong_scope",
+        shown(door.ask("POST", "/v1/decide", &bearer("mr_1_a"), &[b'x'; 300_000]))
+    );
+    assert!(door.ask("GET", "/v1/own", &bearer("mr_1_a"), b"").ends_with("yours"));
+    assert!(door.ask("GET", "/v1/own", "authorization: Basic bXJfMV9hOg==\r\n", b"").ends_with("yours"));
+    let until_refused =
+        (0..100).map(|_| door.ask("GET", "/v1/own", &bearer("mr_1_a"), b"")).find(|a| a.contains("429"));
+    insta::assert_snapshot!("too_many", shown(until_refused.unwrap()));
     door.close();
 }
 
