@@ -33,11 +33,13 @@ pub(crate) struct Faults {
     pub fail_sync: bool,
     /// The next write fails half way with a defect of the disk.
     pub fail_write: bool,
+    /// Every sync says it is done and does nothing.
+    pub lying_sync: bool,
     /// Everything that changes names fails.
     pub read_only: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inode {
     now: Vec<u8>,
     durable: Vec<u8>,
@@ -80,31 +82,31 @@ impl Faulty {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// The disk after the process was killed: everything written is there, but not for that durable.
-    pub fn after_kill(&self) -> Self {
-        self.0.lock().locks.clear();
-        self.set(Faults::default());
-        self.clone()
-    }
-
     /// Changes a file behind the journal's back.
     pub fn edit(&self, path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
         let state = self.0.lock();
         let mut inode = state.names[path].lock();
         edit(&mut inode.now);
         inode.durable = inode.now.clone();
+        inode.dirty.clear();
+        inode.resized = false;
     }
 
-    /// A disk of its own with the same files.
+    /// A disk of its own in the same state: what a process that is killed now leaves behind, some of it not durable.
     pub fn copy(&self) -> Self {
         let state = self.0.lock();
         let copy = |(path, inode): (&PathBuf, &Arc<Mutex<Inode>>)| {
-            let now = inode.lock().now.clone();
-            let inode = Inode { durable: now.clone(), now, ..Inode::default() };
-            (path.clone(), Arc::new(Mutex::new(inode)))
+            (path.clone(), Arc::new(Mutex::new(inode.lock().clone())))
         };
         let names: BTreeMap<_, _> = state.names.iter().map(copy).collect();
-        Self(Arc::new(Mutex::new(State { durable_names: names.clone(), names, ..State::default() })))
+        let durable = state.durable_names.iter().map(|(path, inode)| match names.get(path) {
+            Some(copied) if state.names.get(path).is_some_and(|now| Arc::ptr_eq(now, inode)) => {
+                (path.clone(), copied.clone())
+            }
+            _ => copy((path, inode)),
+        });
+        let durable_names = durable.collect();
+        Self(Arc::new(Mutex::new(State { names, durable_names, ..State::default() })))
     }
 
     fn change(&self) -> io::Result<parking_lot::MutexGuard<'_, State>> {
@@ -228,6 +230,9 @@ impl File for Open {
             // As Linux does: the pages are clean now, and were never written.
             inode.dirty.clear();
             return Err(io::Error::other("the medium is worn out"));
+        }
+        if state.faults.lying_sync {
+            return Ok(());
         }
         inode.durable.resize(inode.now.len(), 0);
         for range in inode.dirty.drain(..) {

@@ -208,8 +208,8 @@ impl Journal {
         self.shared.n_partitions()
     }
 
-    /// Reads everything that is durable when it gets there, in log order: of each partition what lies at or after
-    /// its position in `from` (from its start where `from` has none). An error of `f` ends it.
+    /// Reads everything that is durable now, in log order: of each partition what lies at or after its position in
+    /// `from` (from its start where `from` has none). An error of `f` ends it.
     ///
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Unreadable`] or [`Error::Io`] where the disk does not give back what was
@@ -224,8 +224,17 @@ impl Journal {
         let wanted = |index: usize| from.get(index).map_or(0, |position| position.0);
         let not_after = |next: &[u64]| next.iter().enumerate().all(|(i, next)| *next <= wanted(i));
         let Some(mut reader) = Reader::start(disk, catalog, not_after, AHEAD_BYTES)? else { return Ok(()) };
-        while reader.step(disk, catalog)? {
-            reader.each(|partition| Some(wanted(usize::from(partition))), &mut f)?;
+        // Without an end one might follow the appends for ever.
+        let ends: Vec<u64> = self.shared.recent.iter().map(Recent::end).collect();
+        let is_before_end = |next: &[u64]| next.iter().zip(&ends).any(|(next, end)| next < end);
+        while is_before_end(reader.next()) && reader.step(disk, catalog)? {
+            reader.each(
+                |partition| Some(wanted(usize::from(partition))),
+                |partition, position, record| match ends.get(usize::from(partition.0)) {
+                    Some(end) if position.0 < *end => f(partition, position, record),
+                    _ => Ok(()),
+                },
+            )?;
         }
         Ok(())
     }

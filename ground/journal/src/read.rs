@@ -69,6 +69,11 @@ impl Reader {
         Ok(Some(Self { walk, ahead_bytes }))
     }
 
+    /// Each partition's next position behind the current frame.
+    pub fn next(&self) -> &[u64] {
+        &self.walk.next
+    }
+
     /// Goes to the next frame; false at the end of what is durable now.
     pub fn step(&mut self, disk: &dyn Disk, catalog: &Catalog) -> Result<bool, Error> {
         loop {
