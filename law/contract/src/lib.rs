@@ -6,7 +6,8 @@
 //! ([`Contract::check`]). All of it is pure.
 //!
 //! Per contract: `stream`, `source`, `owner`, `purposes` (name and basis), `legalBasis`, `retention`, `liveSince`,
-//! `consentBasis`, `subjectKey`, `subjectKind`, `eventTime`, `knownAt`, `allowFuture`, `dedupKey`. Per property:
+//! `consentBasis`, `subjectKey`, `subjectKind`, `eventTime`, `knownAt`, `allowFuture`, `traits`,
+//! `dedupKey`. Per property:
 //! `source`, `identifier`, `scale`, `enum`, `decimalComma`, `timeUnit`.
 //!
 //! This room knows nothing of keys, consent of single people, files, clocks or HTTP.

@@ -42,6 +42,8 @@ pub struct Contract {
     pub known_at: Option<Path>,
     /// True where records may lie in the future (bookings, validity dates).
     pub allow_future: bool,
+    /// True where the fields say what the subject is like: the last value of each becomes a trait of the profile.
+    pub traits: bool,
     /// The fields that together name a record for ever.
     pub dedup_key: Vec<Path>,
     /// The fields, in the order of the file.

@@ -8,7 +8,7 @@ use crate::model::{LegalBasis, Path, Purpose, SubjectKey};
 use crate::yaml::{Kind, Node};
 
 /// The words we read at the contract; `(word, what it is)`.
-pub(super) const CONTRACT_WORDS: [&str; 14] = [
+pub(super) const CONTRACT_WORDS: [&str; 15] = [
     "stream",
     "source",
     "owner",
@@ -21,6 +21,7 @@ pub(super) const CONTRACT_WORDS: [&str; 14] = [
     "eventTime",
     "knownAt",
     "allowFuture",
+    "traits",
     "dedupKey",
     "legalBasis",
 ];
@@ -39,6 +40,7 @@ pub(super) struct Custom {
     pub(super) event_time: Option<Path>,
     pub(super) known_at: Option<Path>,
     pub(super) allow_future: bool,
+    pub(super) traits: bool,
     pub(super) dedup_key: Option<Vec<Path>>,
 }
 
@@ -78,6 +80,7 @@ impl Custom {
             "subjectKind" => self.subject_kind = reading.text(value, &what),
             "eventTime" => self.event_time = reading.text(value, &what).map(|t| Path::new(&t)),
             "knownAt" => self.known_at = reading.text(value, &what).map(|t| Path::new(&t)),
+            "traits" => self.traits = reading.truth(value, &what).unwrap_or_default(),
             "allowFuture" => self.allow_future = reading.truth(value, &what).unwrap_or_default(),
             "dedupKey" => {
                 let names = reading.texts(value, &what);

@@ -205,6 +205,7 @@ fn contract(
         event_time,
         known_at,
         allow_future: custom.allow_future,
+        traits: custom.traits,
         dedup_key,
         fields,
         file: reading.file.to_owned(),
