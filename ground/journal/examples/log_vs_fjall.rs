@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     let home = std::env::args().nth(1).map_or_else(|| std::path::PathBuf::from("target"), Into::into);
     let dir = tempfile::tempdir_in(home)?;
     println!("one batch at a time, one sync each (best of {N_ROUNDS})");
-    println!("| batch | log of own | p50 | p99 | without zeros | p50 | fjall 3 | p50 | p99 | own / fjall |");
+    println!("| batch | own log | p50 | p99 | without zeros | p50 | fjall 3 | p50 | p99 | own / fjall |");
     println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (size, n_batches) in [(10, 3000), (100, 1500), (1000, 400)] {
         let batches: Vec<Batch> = (0..n_batches).map(|i| batch(i * size, size)).collect();
@@ -55,13 +55,11 @@ fn main() -> Result<()> {
             ours.records_per_s / theirs.records_per_s,
         );
     }
-    println!(
-        "\n{N_IN_FLIGHT} batches in flight (group commit; fjall's way is one writer that gathers, so no column)"
-    );
+    println!("\n{N_IN_FLIGHT} batches in flight (group commit)");
     for (size, n_batches) in [(10, 10_000), (100, 4000), (1000, 600)] {
         let batches: Vec<Batch> = (0..n_batches).map(|i| batch(i * size, size)).collect();
         let rates = (0..N_ROUNDS).map(|_| in_flight(dir.path(), &batches)).collect::<Result<Vec<_>>>()?;
-        println!("batch {size}: {} records/s", rate(rates.into_iter().fold(0.0, f64::max)));
+        println!("batch {size}: {}", rate(rates.into_iter().fold(0.0, f64::max)));
     }
     scans(dir.path())
 }
@@ -203,8 +201,8 @@ fn scans(dir: &Path) -> Result<()> {
         }
         tails = tails.max(n_found as f64 / start.elapsed().as_secs_f64());
     }
-    println!("own {} records/s, fjall {} records/s: **{:.1}×**", rate(own), rate(lsm), own / lsm);
-    println!("four tails one after another, from the start: {} records/s", rate(tails));
+    println!("own {}, fjall {}: **{:.1}×**", rate(own), rate(lsm), own / lsm);
+    println!("four tails one after another, from the start: {}", rate(tails));
     let size: u64 = journal.files().iter().map(|(_, len)| len).sum();
     println!("bytes per record on disk: own {:.0}", size as f64 / N as f64);
     journal.close();
@@ -220,5 +218,5 @@ fn best(figures: Vec<Figures>) -> Result<Figures> {
 }
 
 fn rate(per_s: f64) -> String {
-    format!("{:.0}k/s", per_s / 1000.0)
+    format!("{:.0}k records/s", per_s / 1000.0)
 }

@@ -8,6 +8,7 @@ use event::{Partition, Position};
 use super::{DIR, Numbers, append, contents, open};
 use crate::conformance::sample;
 use crate::faulty::Faulty;
+use crate::format::{Block, Header, write_table};
 use crate::segment::path_of;
 use crate::{Error, Journal};
 
@@ -111,6 +112,25 @@ fn damage_in_an_older_file_is_never_skipped() {
         }
     };
     assert!(matches!(&error, Error::Corrupt { file, .. } if *file == path), "{error}");
+}
+
+/// Every checksum is right, but records before it are gone.
+#[test]
+fn a_frame_that_does_not_continue_the_one_before_is_refused() {
+    let disk = Faulty::default();
+    let (_, start, _) = three(&disk);
+    let path = path_of(Path::new(DIR), 1);
+    disk.edit(&path, |bytes| {
+        let salt = Header::decode(bytes).unwrap().salt;
+        bytes.truncate(start as usize);
+        for first in [9, 10] {
+            let offset = bytes.len() as u64;
+            let block = Block { partition: 0, n_records: 1, first, len: 0, crc: 0 };
+            write_table(salt, offset, &[block], bytes);
+        }
+    });
+    let error = open(&disk).err().unwrap();
+    assert!(matches!(error, Error::Corrupt { offset, .. } if offset == start), "{error}");
 }
 
 /// A record may hold the bytes of a journal, even of this one.

@@ -39,6 +39,27 @@ fn a_full_disk_refuses_and_takes_again() {
 }
 
 #[test]
+fn no_room_for_the_next_file_refuses_and_takes_again() {
+    let disk = Faulty::default();
+    let journal = open(&disk).unwrap();
+    let mut kept = Numbers::new();
+    let mut number = 0;
+    while journal.files().len() < 4 {
+        // Too large for zeros made ahead, so that without room nothing is taken, not even a file is begun.
+        for room_bytes in [Some(0), None] {
+            disk.set(Faults { room_bytes, ..Faults::default() });
+            match append(&journal, number..number + 5) {
+                Ok(more) => kept.extend(more),
+                Err(error) => assert!(room_bytes.is_some() && error.retry_helps(), "{error}"),
+            }
+            number += 5;
+        }
+    }
+    journal.close();
+    assert_eq!(contents(&open(&disk).unwrap()), sorted(&[&kept]));
+}
+
+#[test]
 fn after_a_failed_sync_nothing_is_taken_until_reopened() {
     let disk = Faulty::default();
     let journal = open(&disk).unwrap();
