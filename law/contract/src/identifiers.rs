@@ -63,11 +63,42 @@ impl Contract {
     }
 
     /// The identifiers of the subject key alone; the first is the record's subject.
-    pub fn subject(&self, bound: &Value) -> Option<(String, String)> {
-        self.identifiers.iter().take(self.subject_key.fields.len()).find_map(|(kind, path)| {
-            let value = path.follow(bound).and_then(text_of)?;
-            names_somebody(kind, &value).then(|| (kind.clone(), value))
-        })
+    pub fn subject_candidates(&self, bound: &Value) -> Vec<(String, String)> {
+        let of_key = self.identifiers.iter().take(self.subject_key.fields.len());
+        of_key
+            .filter_map(|(kind, path)| {
+                let value = path.follow(bound).and_then(text_of)?;
+                names_somebody(kind, &value).then(|| (kind.clone(), value))
+            })
+            .collect()
+    }
+
+    /// The raw JSON pointer of the event-time field.
+    pub fn event_time_pointer(&self) -> Option<String> {
+        self.pointer_of(self.event_time.as_ref()?.as_str())
+    }
+
+    /// The raw JSON pointer of a field outside of lists.
+    pub fn pointer_of(&self, path: &str) -> Option<String> {
+        let mut fields = &self.fields;
+        let mut pointer = crate::Pointer::default();
+        let mut rest = path;
+        loop {
+            if let Some(field) = fields.iter().find(|f| f.name == rest) {
+                return Some(pointer.join(&field.source).to_string());
+            }
+            let (head, tail) = rest.split_once('.')?;
+            let field = fields.iter().find(|f| f.name == head)?;
+            pointer = pointer.join(&field.source);
+            let crate::Kind::Object(inner) = &field.kind else { return None };
+            (fields, rest) = (inner, tail);
+        }
+    }
+
+    /// True where a part of the dedup key is sealed, so that its bare hash would give it away.
+    pub fn dedup_key_is_sealed(&self) -> bool {
+        let sealed = |path: &crate::Path| self.field(path.as_str()).is_none_or(|f| f.effective.is_sealed());
+        self.dedup_key.iter().any(sealed)
     }
 
     /// When it happened, by the contract's event-time field.
