@@ -187,6 +187,21 @@ mod tests {
     }
 
     #[test]
+    fn of_two_words_at_one_instant_the_higher_record_stands() {
+        let identities = folded(&[link("u1 a1", 1)]);
+        let grant = grant(Action::ReadProfile, &["u1", "a1"]);
+        for n in 0..20 {
+            let (one, two) = (json!({ "n": n }), json!({ "n": n + 100 }));
+            let record =
+                |name, fields| RecordId::external("customers", format!("{name}5{fields}").as_bytes());
+            let higher = record("u1", &one).max(record("a1", &two));
+            let traits = traits(&[("u1", 5, one), ("a1", 5, two)]);
+            let profile = Profiles::new(&identities, &traits).read(&grant, subject("u1")).unwrap();
+            assert_eq!(profile.traits["n"].record, higher, "{n}");
+        }
+    }
+
+    #[test]
     fn a_grant_must_be_for_reading_and_cover_every_member() {
         let (identities, traits) =
             (folded(&[link("u1 a1", 1)]), traits(&[("u1", 5, json!({"city": "Köln"}))]));

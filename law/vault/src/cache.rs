@@ -102,7 +102,10 @@ mod tests {
             cache.put(subject(n), keys(n));
             assert!(cache.get(subject(1)).is_some_and(|k| k.current == 1), "lost the one in use at {n}");
         }
-        let count = |shard: &Mutex<Shard>| shard.lock().young.len() + shard.lock().old.len();
+        let count = |shard: &Mutex<Shard>| {
+            let shard = shard.lock();
+            shard.young.len() + shard.old.len()
+        };
         let held: usize = cache.shards.iter().map(count).sum();
         assert!((32..=64).contains(&held), "{held}");
         assert!(cache.get(subject(9_999)).is_some_and(|k| k.sealing().is_some()));
