@@ -1,30 +1,46 @@
-//! house
-pub mod finding;
-pub mod imports;
-pub mod layout;
-pub mod modelspec;
-pub mod settings;
-pub mod streams;
+//! The house: one composition of folds, doors' common floor.
+//!
+//! [`Project`] is what a user keeps in git; [`House`] is an open instance of it: journal, state, keys, models. What
+//! the doors offer — HTTP, the command line, the acceptance tables — they all ask of this one room, so that there is
+//! one way in and one way out, with one set of grants.
+//!
+//! This room knows no wire format of clients and no terminal.
 
-/// What can go wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// MR7003, explained in docs/errors/MR7003.md
-    #[error("`{}` cannot be used: {reason}", path.display())]
-    Directory {
-        /// The file or directory.
-        path: std::path::PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// MR7004, explained in docs/errors/MR7004.md
-    #[error("`{}` was made in format {found}; this build knows formats up to {known}", path.display())]
-    Format {
-        /// The data directory.
-        path: std::path::PathBuf,
-        /// Its format.
-        found: u32,
-        /// The newest known.
-        known: u32,
-    },
-}
+mod clock;
+mod deciding;
+mod delivering;
+mod error;
+mod finding;
+mod house;
+mod importing;
+mod imports;
+mod keys;
+mod layout;
+mod modelspec;
+mod outcomes;
+mod people;
+mod project;
+mod replaying;
+mod rooms;
+mod scoring;
+mod settings;
+mod streams;
+mod tracking;
+
+pub use clock::{Clock, Flight};
+pub use delivering::{Delivered, Handed};
+pub use error::{Blame, Error, Kind};
+pub use finding::{Finding, Severity};
+pub use house::{House, Identifier};
+pub use importing::Imported;
+pub use imports::{Counts, Import, Stage};
+pub use keys::NewKey;
+pub use layout::{Instance, Layout};
+pub use modelspec::{Costs, Examples, GateSpec, Label, ModelSpec, Test};
+pub use outcomes::{BudgetState, Told};
+pub use project::Project;
+pub use replaying::Verdict;
+pub use rooms::{Composition, Rooms};
+pub use settings::{DEFAULTS, Settings};
+pub use streams::{Count, Reason, Refused};
+pub use tracking::{Done, TrackReport};

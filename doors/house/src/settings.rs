@@ -26,6 +26,8 @@ pub struct Settings {
     pub delivery: Delivery,
     /// What the server tells about itself.
     pub telemetry: Telemetry,
+    /// Rules of identity resolution.
+    pub identity: profile::Rules,
     /// Named reasons for processing.
     pub purposes: BTreeMap<String, Purpose>,
 }
@@ -52,6 +54,8 @@ section!(
         data: PathBuf = PathBuf::from("data"),
         /// Partitions of the journal, fixed at creation.
         partitions: u16 = 4,
+        /// Where the clock starts, to work on data of the past; empty: the machine's time.
+        clock: String = String::new(),
     }
 );
 section!(

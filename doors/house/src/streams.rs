@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use store::{Emissions, Error, Fold, Scope, Stored, Table};
 
 /// The stream of refused records.
-pub const QUARANTINE: &str = "mr.quarantine";
+pub const QUARANTINE: &str = intake::QUARANTINE;
 
 /// One finding as it is kept: without values of personal fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +104,17 @@ impl Tables {
     }
 }
 
+/// The payload of a note in `mr.quarantine` that a refused record was replayed and accepted.
+pub(crate) fn mended_payload(id: RecordId) -> Vec<u8> {
+    format!("{{\"mended\":\"{id}\"}}").into_bytes()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mended {
+    mended: RecordId,
+}
+
 /// The open part of a record in `mr.quarantine`, as intake writes it.
 #[derive(Deserialize)]
 struct Written {
@@ -128,6 +139,13 @@ impl Fold<Record> for StreamFold {
 
     fn fold(&self, tables: &mut Tables, record: &Record, _: &mut Emissions) -> Result<(), Error> {
         if record.stream.as_str() == QUARANTINE {
+            if let Ok(note) = serde_json::from_slice::<Mended>(&record.payload.open) {
+                if let Some(mut refused) = tables.refused.get(&note.mended)?.cloned() {
+                    refused.mended = true;
+                    tables.refused.put(note.mended, refused);
+                }
+                return Ok(());
+            }
             let Ok(written) = serde_json::from_slice::<Written>(&record.payload.open) else { return Ok(()) };
             let first = written.findings.first().map_or_else(String::new, |finding| finding.code.clone());
             tables.counts.update(&written.stream, |count| {

@@ -36,3 +36,16 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
 }
+
+impl Error {
+    /// The code under which `docs/errors` explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotCovered { .. } => "MR3101",
+            Self::NotTogether { .. } => "MR3102",
+            Self::BadRule { .. } => "MR3103",
+            Self::Denied(error) => error.code(),
+            Self::Store(error) => error.code(),
+        }
+    }
+}

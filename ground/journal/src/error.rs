@@ -174,6 +174,28 @@ pub enum Error {
 }
 
 impl Error {
+    /// The code under which `docs/errors` explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "MR6001",
+            Self::ReadOnly { .. } => "MR6002",
+            Self::NewerFormat { .. } => "MR6003",
+            Self::Partitions { .. } => "MR6004",
+            Self::Corrupt { .. } => "MR6005",
+            Self::Full { .. } => "MR6006",
+            Self::Failed { .. } => "MR6007",
+            Self::Overloaded { .. } => "MR6008",
+            Self::TooLarge { .. } => "MR6009",
+            Self::Unstorable { .. } => "MR6010",
+            Self::Closed => "MR6011",
+            Self::Io { .. } => "MR6012",
+            Self::NoSuchPartition { .. } => "MR6013",
+            Self::Missing { .. } => "MR6014",
+            Self::Setting { .. } => "MR6015",
+            Self::Unreadable { .. } => "MR6016",
+        }
+    }
+
     /// True where the same call may succeed a moment later without anybody's doing: the queue was full, or the
     /// disk was and somebody frees space.
     pub fn retry_helps(&self) -> bool {

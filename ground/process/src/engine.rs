@@ -205,16 +205,16 @@ impl<S: Shard> Engine<S> {
     ///
     /// # Errors
     /// [`Error::Journal`]: then none of them is acknowledged.
-    pub fn append(&self, records: Vec<Record>) -> Result<Vec<Receipt>, Error> {
+    pub fn append<R: Into<Arc<Record>>>(&self, records: Vec<R>) -> Result<Vec<Receipt>, Error> {
         let (batch, partitions) = self.route(records);
         let positions = self.shared.journal.append(batch)?;
         Ok(receipts(&partitions, positions))
     }
 
     /// Appends records without blocking; `done` is called once they are durable or refused.
-    pub fn append_with(
+    pub fn append_with<R: Into<Arc<Record>>>(
         &self,
-        records: Vec<Record>,
+        records: Vec<R>,
         done: impl FnOnce(Result<Vec<Receipt>, Error>) + Send + 'static,
     ) {
         let (batch, partitions) = self.route(records);
@@ -228,7 +228,7 @@ impl<S: Shard> Engine<S> {
     ///
     /// # Errors
     /// As [`Engine::append`] and [`Engine::wait_folded`].
-    pub fn append_folded(&self, records: Vec<Record>, wait: Duration) -> Result<Vec<Receipt>, Error> {
+    pub fn append_folded<R: Into<Arc<Record>>>(&self, records: Vec<R>, wait: Duration) -> Result<Vec<Receipt>, Error> {
         let receipts = self.append(records)?;
         self.wait_folded(&receipts, wait)?;
         Ok(receipts)
@@ -391,9 +391,10 @@ impl<S: Shard> Engine<S> {
         self.shared.parts.get(usize::from(partition.0))
     }
 
-    fn route(&self, records: Vec<Record>) -> (Vec<(Partition, Arc<Record>)>, Vec<Partition>) {
+    fn route<R: Into<Arc<Record>>>(&self, records: Vec<R>) -> (Vec<(Partition, Arc<Record>)>, Vec<Partition>) {
         let n = self.n_partitions();
-        let batch: Vec<_> = records.into_iter().map(|r| (r.subject.partition(n), Arc::new(r))).collect();
+        let place = |record: Arc<Record>| (record.subject.partition(n), record);
+        let batch: Vec<_> = records.into_iter().map(|record| place(record.into())).collect();
         let partitions = batch.iter().map(|(partition, _)| *partition).collect();
         (batch, partitions)
     }

@@ -66,3 +66,16 @@ pub enum Error {
         journal: event::Position,
     },
 }
+
+impl Error {
+    /// The code under which `docs/errors` explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Journal(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Stopped { .. } => "MR6030",
+            Self::Late { .. } => "MR6031",
+            Self::Foreign { .. } => "MR6032",
+        }
+    }
+}

@@ -39,6 +39,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The code under which `docs/errors` explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Engine { .. } => "MR6020",
+            Self::Corrupt { .. } => "MR6021",
+            Self::Seal { .. } => "MR6022",
+        }
+    }
+}
+
 /// One change: a key and its new value, or `None` to remove it.
 pub type Write = (Vec<u8>, Option<Vec<u8>>);
 

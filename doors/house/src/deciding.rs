@@ -1,0 +1,292 @@
+//! A decision from request to reply: grant, gather, set money aside, choose, append, fold, answer.
+
+use std::time::{Duration, Instant as StdInstant};
+
+use decide::{Arm, Consent, DecisionRecord, EVIDENCE_COLUMN, Input, Origin, ScoreSource, Situation, UseCase};
+use event::{Cell, Instant, Payload, Record, RecordId, Span, StreamName, Subject, Version};
+use policy::{Action, ConsentView, Grant, LegalBasis, Principal, Status};
+use serde_json::{Map, Value};
+
+use crate::house::{House, Identifier};
+use crate::outcomes::EVIDENCE_SCHEMA;
+use crate::{Error, scoring};
+
+/// How long a decision may wait to be durable and folded.
+const WAIT: Duration = Duration::from_secs(20);
+
+impl House {
+    /// Decides for one person. The decision is durable and folded before this returns (LAW 6).
+    ///
+    /// * `context`: what the caller says about this moment, by input name
+    ///
+    /// # Errors
+    /// [`Error::UnknownUseCase`]; [`Error::Denied`] without consent for the use case's purpose; whatever the
+    /// journal says. In none of these cases was anything decided.
+    pub fn decide(
+        &self,
+        principal: &Principal,
+        use_case: &str,
+        identifier: &Identifier,
+        context: &Map<String, Value>,
+    ) -> Result<DecisionRecord, Error> {
+        let subject = self.subject(identifier)?;
+        self.decide_for(principal, use_case, subject, context)
+    }
+
+    /// As [`House::decide`], for a subject.
+    ///
+    /// # Errors
+    /// As [`House::decide`].
+    pub fn decide_for(
+        &self,
+        principal: &Principal,
+        use_case: &str,
+        subject: Subject,
+        context: &Map<String, Value>,
+    ) -> Result<DecisionRecord, Error> {
+        let started = StdInstant::now();
+        let use_case = self.use_case(use_case)?;
+        // Decisions of one profile run one after the other: each sees the contacts of the one before.
+        let first = self.members(subject)?;
+        let _turn = self.turn(first.id);
+        let members = self.members(subject)?;
+        // LAW 5: the decision is made as of an instant by which everything known is folded.
+        let now = self.clock().settled();
+        let grant = policy::authorize(
+            principal,
+            Action::Decide,
+            &use_case.purpose,
+            &members.subjects,
+            self,
+            self.purposes(),
+            now,
+        )?;
+        let inputs = self.inputs(&grant, use_case, &members.subjects, context, now)?;
+        let scores = scoring::scores(self, &grant, use_case, members.id, &members.subjects, &inputs, now)?;
+        let contacts = members
+            .subjects
+            .iter()
+            .map(|member| self.in_partition(*member, |rooms| rooms.decisions.contacts(*member)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let cap_counts = decide::caps::counts(use_case, contacts.iter().map(|list| list.as_slice()), now);
+        let ticket = RecordId::external("ticket", &self.draw_seed()?.to_be_bytes());
+        let partition = self.partition_of(subject);
+        let taken = self.with_till(partition, |till| {
+            self.in_partition(subject, |rooms| till.take(&rooms.decisions, use_case, ticket, now))
+        })??;
+        if let Some(ask) = taken.ask {
+            // An ask may be lost without harm: it is made again.
+            self.engine().append_with(vec![ask.record(now)], |_| {});
+        }
+        let situation = Situation {
+            subject,
+            profile: members.id.to_string(),
+            members: members.subjects.clone(),
+            at: now,
+            inputs,
+            scores,
+            consents: self.consents_on(use_case, &members.subjects)?,
+            consent_epoch: grant.consent_epoch(),
+            cap_counts,
+            allowance: taken.allowance,
+            holdout: self.holdout_arm(use_case, members.id, &members.subjects)?,
+            reserve_for: self.reserve_for(),
+        };
+        let decision = decide::choose(use_case, &situation, self.draw_seed()?);
+        let cost = decision.chosen().map(|candidate| candidate.cost).unwrap_or_default();
+        self.with_till(partition, |till| till.keep(ticket, cost))?;
+        let latency_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
+        let mut record = DecisionRecord::new(use_case, situation, decision, latency_us);
+        let stored = self.decision_as_record(&record)?;
+        let receipts = match self.engine().append(vec![stored]) {
+            Ok(receipts) => receipts,
+            Err(error) => {
+                // Nothing was appended: what was set aside is free again.
+                self.with_till(partition, |till| till.give_back(ticket))?;
+                return Err(error.into());
+            }
+        };
+        // From here on the decision stands. What is held stays held until the tables show it.
+        self.engine().wait_folded(&receipts, WAIT)?;
+        self.with_till(partition, |till| till.give_back(ticket))?;
+        record.position = receipts.first().map(|receipt| receipt.position);
+        Ok(record)
+    }
+
+    /// A decision as a record: open, but for its evidence where that is personal.
+    fn decision_as_record(&self, decision: &DecisionRecord) -> Result<Record, Error> {
+        let broken =
+            |e: serde_json::Error| Error::Internal { reason: format!("a decision has no JSON: {e}") };
+        let open = serde_json::to_vec(decision).map_err(broken)?;
+        let mut cells = Vec::new();
+        let mut key_epoch = 0;
+        if let Some(evidence) = decision.evidence.as_ref().filter(|evidence| evidence.is_personal()) {
+            let vault = self.vault();
+            vault.ensure(&[decision.subject])?;
+            let plain = serde_json::to_vec(evidence).map_err(broken)?;
+            let sealed = vault.seal(decision.subject, EVIDENCE_COLUMN, EVIDENCE_SCHEMA, &plain)?;
+            key_epoch = vault.epoch(decision.subject).unwrap_or(0);
+            cells.push(Cell { column: EVIDENCE_COLUMN.into(), sealed: sealed.into() });
+        }
+        Ok(Record {
+            id: decision.decision,
+            stream: StreamName::new(decide::DECISIONS),
+            contract: Version::new(1, 0, 0),
+            subject: decision.subject,
+            occurred_at: decision.at,
+            known_at: decision.at,
+            batch: None,
+            cause: None,
+            key_epoch,
+            payload: Payload { open: open.into(), cells },
+        })
+    }
+
+    /// Values of a use case's inputs, for a grant.
+    fn inputs(
+        &self,
+        grant: &Grant,
+        use_case: &UseCase,
+        members: &[Subject],
+        context: &Map<String, Value>,
+        now: Instant,
+    ) -> Result<Vec<Input>, Error> {
+        let mut inputs = Vec::with_capacity(use_case.inputs.len());
+        let mut traits = None;
+        let names = use_case.features().map(str::to_owned).collect::<Vec<_>>();
+        let mut features = self.feature_inputs(grant, &names, members, now)?;
+        for declared in &use_case.inputs {
+            match declared.origin {
+                Origin::Feature => {
+                    let at = features.iter().position(|input| input.name == declared.name);
+                    inputs.extend(at.map(|at| features.swap_remove(at)));
+                }
+                Origin::Trait => {
+                    if traits.is_none() {
+                        traits = Some(self.traits_for(grant, members)?);
+                    }
+                    let found = traits.as_ref().and_then(|traits| traits.get(&declared.name));
+                    inputs.push(input(&declared.name, Origin::Trait, found, true));
+                }
+                Origin::Context => {
+                    // What a caller says about a person's moment is treated as personal: nobody classified it.
+                    let found = context.get(&declared.name);
+                    inputs.push(input(&declared.name, Origin::Context, found, true));
+                }
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// The standing of every purpose a use case asks about: any member's no is a no for all.
+    pub(crate) fn consents_on(&self, use_case: &UseCase, members: &[Subject]) -> Result<Vec<Consent>, Error> {
+        let mut consents = Vec::new();
+        for purpose in use_case.purposes() {
+            let mut said = None;
+            for member in members {
+                let standing = self.standing(*member)?;
+                let Some(consent) = standing.as_ref().and_then(|standing| standing.on(purpose)).cloned()
+                else {
+                    continue;
+                };
+                let is_no = consent.status != Status::Granted;
+                if said
+                    .as_ref()
+                    .is_none_or(|earlier: &policy::Consent| is_no && earlier.status == Status::Granted)
+                {
+                    said = Some(consent);
+                }
+            }
+            let basis = self.purposes().basis(purpose);
+            let (allowed, reason) = match (&said, basis) {
+                (_, None) => (false, "the project does not know this purpose".to_owned()),
+                (Some(consent), _) if consent.status == Status::Denied => (false, "denied".to_owned()),
+                (Some(consent), _) if consent.status == Status::Withdrawn => (false, "withdrawn".to_owned()),
+                (Some(_), Some(LegalBasis::Consent)) => (true, "granted".to_owned()),
+                (None, Some(LegalBasis::Consent)) => (false, "never given".to_owned()),
+                (_, Some(basis)) => (true, basis_word(basis)),
+            };
+            consents.push(Consent {
+                purpose: purpose.to_owned(),
+                allowed,
+                reason,
+                notice_version: said.as_ref().map(|consent| consent.notice_version.clone()),
+                since: said.as_ref().map(|consent| consent.at),
+            });
+        }
+        Ok(consents)
+    }
+
+    fn holdout_arm(&self, use_case: &UseCase, profile: Subject, members: &[Subject]) -> Result<Arm, Error> {
+        let salt = &use_case.holdout.salt;
+        let assigned = members
+            .iter()
+            .map(|member| {
+                let found = self.in_partition(*member, |rooms| rooms.decisions.assigned(salt, *member))?;
+                Ok((*member, found))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(decide::holdout::arm(&use_case.holdout, profile, assigned))
+    }
+
+    /// Appends what is due: lapsed reservations, expired grants, and first allowances for every use case. Returns
+    /// how many records that were.
+    ///
+    /// # Errors
+    /// Whatever the journal or the state says.
+    pub fn do_chores(&self) -> Result<usize, Error> {
+        let now = self.now();
+        let mut due = Vec::new();
+        for index in 0..self.engine().n_partitions() {
+            let partition = event::Partition(index);
+            due.extend(self.with_till(partition, |till| {
+                let look = |rooms: &crate::rooms::Rooms| -> Result<Vec<decide::Chore>, store::Error> {
+                    let mut due = decide::chores(&rooms.decisions, till, now, 1_000)?;
+                    for use_case in self.use_cases() {
+                        due.extend(till.prepare(&rooms.decisions, use_case, now)?);
+                    }
+                    Ok(due)
+                };
+                self.engine().read(partition, look).unwrap_or(Ok(Vec::new()))
+            })??);
+        }
+        let n = due.len();
+        if n > 0 {
+            let records = due.into_iter().map(|chore| chore.record(now)).collect();
+            self.engine().append_folded(records, WAIT)?;
+        }
+        Ok(n)
+    }
+
+    /// How long an unsent decision keeps its reservation.
+    fn reserve_for(&self) -> Span {
+        Span::from_secs(i64::try_from(self.settings().delivery.reservation_seconds).unwrap_or(i64::MAX))
+    }
+}
+
+/// Whether any action of a use case is scored by a model.
+pub(crate) fn models_of(use_case: &UseCase) -> Vec<&str> {
+    let mut models = Vec::new();
+    for action in &use_case.actions {
+        if let ScoreSource::Model(name) = &action.score
+            && !models.contains(&name.as_str())
+        {
+            models.push(name.as_str());
+        }
+    }
+    models
+}
+
+fn basis_word(basis: LegalBasis) -> String {
+    serde_json::to_value(basis).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn input(name: &str, origin: Origin, value: Option<&Value>, personal: bool) -> Input {
+    let value = value.and_then(|value| match value {
+        Value::Bool(flag) => Some(decide::Value::from(*flag)),
+        Value::Number(number) => number.as_f64().and_then(decide::Value::number),
+        Value::String(text) => Some(decide::Value::from(text.as_str())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    });
+    Input { name: name.to_owned(), origin, value, version: String::new(), personal }
+}

@@ -1,0 +1,264 @@
+//! What can go wrong in a house, whose fault it is, and whether asking again helps.
+
+use std::path::PathBuf;
+
+use crate::finding::Finding;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The settings; see its message.
+    #[error(transparent)]
+    Settings(#[from] crate::settings::Error),
+    /// MR7008, explained in docs/errors/MR7008.md
+    #[error("the project has {} finding(s) that break it, the first: {}; `maschinenraum check` lists all", findings.len(), findings.first().map(ToString::to_string).unwrap_or_default())]
+    Project {
+        /// What breaks it.
+        findings: Vec<Finding>,
+    },
+    /// MR7003, explained in docs/errors/MR7003.md
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    Directory {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// MR7004, explained in docs/errors/MR7004.md
+    #[error("`{}` was made in format {found}; this build knows formats up to {known}", path.display())]
+    Format {
+        /// The data directory.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest known.
+        known: u32,
+    },
+    /// MR7007, explained in docs/errors/MR7007.md
+    #[error("an identifier of type `{kind}` with this value names nobody")]
+    BadIdentifier {
+        /// The type; the value is not repeated.
+        kind: String,
+    },
+    /// MR5040, explained in docs/errors/MR5040.md
+    #[error("there is no use case `{name}`; known: {}", known.join(", "))]
+    UnknownUseCase {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// MR4591, explained in docs/errors/MR4591.md
+    #[error("there is no model `{name}`; known: {}", known.join(", "))]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// MR4592, explained in docs/errors/MR4592.md
+    #[error("model `{model}` cannot be trained: {reason}")]
+    Untrainable {
+        /// The model.
+        model: String,
+        /// Why.
+        reason: String,
+    },
+    /// MR4040, explained in docs/errors/MR4040.md
+    #[error("there is no feature view `{name}`; known: {}", known.join(", "))]
+    UnknownView {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// MR1040, explained in docs/errors/MR1040.md
+    #[error("no contract describes the stream `{name}`; known: {}", known.join(", "))]
+    UnknownStream {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// MR5041, explained in docs/errors/MR5041.md
+    #[error("there is no {what} `{id}`")]
+    NotFound {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// MR2040, explained in docs/errors/MR2040.md
+    #[error("{reason}")]
+    Import {
+        /// What stands in the way of an import or its undoing.
+        reason: String,
+    },
+    /// MR7009, explained in docs/errors/MR7009.md
+    #[error("backup `{}`: {reason}", path.display())]
+    Backup {
+        /// The backup.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// MR5042, explained in docs/errors/MR5042.md
+    #[error("the action of decision `{decision}` was not delivered: {reason}")]
+    Delivery {
+        /// The decision.
+        decision: String,
+        /// Why.
+        reason: String,
+    },
+    /// No grant; see its message.
+    #[error(transparent)]
+    Denied(#[from] policy::Denied),
+    /// No key; see its message.
+    #[error(transparent)]
+    Key(#[from] policy::KeyRefused),
+    /// Intake; see its message.
+    #[error(transparent)]
+    Intake(#[from] intake::Error),
+    /// The vault; see its message.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// The journal; see its message.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The loop; see its message.
+    #[error(transparent)]
+    Process(#[from] process::Error),
+    /// The state; see its message.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Profiles; see its message.
+    #[error(transparent)]
+    Profile(#[from] profile::Error),
+    /// Features; see its message.
+    #[error(transparent)]
+    Feature(#[from] feature::Error),
+    /// Learning; see its message.
+    #[error(transparent)]
+    Learn(#[from] learn::Error),
+    /// The registry; see its message.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// Decisions; see its message.
+    #[error(transparent)]
+    Decide(#[from] decide::Error),
+    /// MR7090, explained in docs/errors/MR7090.md
+    #[error("something went wrong inside: {reason}")]
+    Internal {
+        /// What.
+        reason: String,
+    },
+}
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The one who asks.
+    Caller,
+    /// The one who runs the house.
+    Operator,
+    /// The house itself.
+    House,
+}
+
+/// What kind of error it is, for a door that speaks HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No valid key.
+    Unauthenticated,
+    /// Known, but not allowed.
+    Forbidden,
+    /// There is no such thing.
+    NotFound,
+    /// It does not fit what is there.
+    Conflict,
+    /// The request is wrong.
+    Invalid,
+    /// The house cannot now.
+    Unavailable,
+    /// The house's own fault.
+    Internal,
+}
+
+impl Error {
+    /// What kind of error it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Key(_) => Kind::Unauthenticated,
+            Self::Denied(policy::Denied::UnknownPurpose { .. }) => Kind::Invalid,
+            Self::Denied(_) => Kind::Forbidden,
+            Self::UnknownUseCase { .. }
+            | Self::UnknownModel { .. }
+            | Self::UnknownView { .. }
+            | Self::UnknownStream { .. }
+            | Self::NotFound { .. } => Kind::NotFound,
+            Self::BadIdentifier { .. } | Self::Intake(_) => Kind::Invalid,
+            Self::Import { .. } | Self::Registry(_) | Self::Untrainable { .. } => Kind::Conflict,
+            Self::Feature(feature::Error::Purpose { .. } | feature::Error::Denied(_)) => Kind::Forbidden,
+            Self::Feature(_) | Self::Profile(_) | Self::Learn(_) | Self::Decide(_) => Kind::Invalid,
+            Self::Journal(_)
+            | Self::Process(_)
+            | Self::Store(_)
+            | Self::Vault(_)
+            | Self::Directory { .. }
+            | Self::Format { .. }
+            | Self::Backup { .. }
+            | Self::Delivery { .. }
+            | Self::Settings(_)
+            | Self::Project { .. } => Kind::Unavailable,
+            Self::Internal { .. } => Kind::Internal,
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn blame(&self) -> Blame {
+        match self.kind() {
+            Kind::Unavailable => Blame::Operator,
+            Kind::Internal => Blame::House,
+            _ => Blame::Caller,
+        }
+    }
+
+    /// True where the same request may succeed later.
+    pub fn retry(&self) -> bool {
+        self.kind() == Kind::Unavailable
+    }
+
+    /// The code under which `docs/errors` explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Settings(crate::settings::Error::Unreadable { .. }) => "MR7001",
+            Self::Settings(crate::settings::Error::Invalid { .. }) => "MR7002",
+            Self::Project { .. } => "MR7008",
+            Self::Directory { .. } => "MR7003",
+            Self::Format { .. } => "MR7004",
+            Self::BadIdentifier { .. } => "MR7007",
+            Self::UnknownUseCase { .. } => "MR5040",
+            Self::UnknownModel { .. } => "MR4591",
+            Self::Untrainable { .. } => "MR4592",
+            Self::UnknownView { .. } => "MR4040",
+            Self::UnknownStream { .. } => "MR1040",
+            Self::NotFound { .. } => "MR5041",
+            Self::Import { .. } => "MR2040",
+            Self::Backup { .. } => "MR7009",
+            Self::Delivery { .. } => "MR5042",
+            Self::Denied(error) => error.code(),
+            Self::Key(error) => error.code(),
+            Self::Intake(error) => error.code(),
+            Self::Vault(error) => error.code(),
+            Self::Journal(error) => error.code(),
+            Self::Process(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Profile(error) => error.code(),
+            Self::Feature(error) => error.code(),
+            Self::Learn(error) => error.code(),
+            Self::Registry(error) => error.code(),
+            Self::Decide(error) => error.code(),
+            Self::Internal { .. } => "MR7090",
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! API keys: made, shown once, checked, revoked.
+
+use event::{Instant, RecordId, Subject};
+use policy::{ApiKey, KEYS, KeyEvent, Principal, Scope};
+
+use crate::Error;
+use crate::house::House;
+
+/// A new key. Its text is shown once and kept nowhere.
+pub struct NewKey {
+    /// Its public part.
+    pub id: String,
+    /// The whole key.
+    pub text: zeroize::Zeroizing<String>,
+}
+
+impl House {
+    /// Makes an API key; durable and in force when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the system has no randomness; whatever the journal says.
+    pub fn create_key(
+        &self,
+        name: &str,
+        scopes: &[Scope],
+        expires: Option<Instant>,
+    ) -> Result<NewKey, Error> {
+        let issued = ApiKey::issue(name, scopes, self.now(), expires)?;
+        let KeyEvent::Created(key) = &issued.event else {
+            return Err(Error::Internal { reason: "a new key is none".to_owned() });
+        };
+        let id = key.id.clone();
+        let record = RecordId::external(KEYS, format!("created {id}").as_bytes());
+        self.append_system(KEYS, Subject::NONE, record, None, issued.event.to_payload())?;
+        Ok(NewKey { id, text: issued.text })
+    }
+
+    /// Revokes a key; no longer in force when this returns.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]
+    pub fn revoke_key(&self, id: &str) -> Result<(), Error> {
+        if !self.keys()?.iter().any(|(key, _)| key.id == id) {
+            return Err(Error::NotFound { what: "API key", id: id.chars().take(64).collect() });
+        }
+        let payload = KeyEvent::Revoked { id: id.to_owned() }.to_payload();
+        let record = RecordId::external(KEYS, format!("revoked {id}").as_bytes());
+        self.append_system(KEYS, Subject::NONE, record, None, payload)?;
+        Ok(())
+    }
+
+    /// Every key, without its secret, and when it was revoked.
+    ///
+    /// # Errors
+    /// [`Error::Store`]
+    pub fn keys(&self) -> Result<Vec<(ApiKey, Option<Instant>)>, Error> {
+        let mut keys = Vec::new();
+        self.in_control(|rooms| rooms.keys.scan(|key, revoked| keys.push((key.clone(), revoked))))?;
+        Ok(keys)
+    }
+
+    /// Whom a key belongs to.
+    ///
+    /// # Errors
+    /// [`Error::Key`]
+    pub fn authenticate(&self, text: &str) -> Result<Principal, Error> {
+        let now = self.now();
+        Ok(self.in_control(|rooms| Ok(rooms.keys.verify(text, now)))??)
+    }
+}

@@ -1,0 +1,206 @@
+//! Consents, profiles and features of one person, each read under a grant.
+
+use std::collections::BTreeMap;
+
+use decide::{Input, Origin};
+use event::{Instant, RecordId, Subject};
+use feature::{Held, Reader, Shelf, Values, View};
+use policy::{Action, CONSENTS, Consent, ConsentGiven, ConsentView, Grant, Principal, Status};
+use profile::{Profile, Profiles};
+use serde_json::Value;
+
+use crate::Error;
+use crate::house::{House, Identifier};
+use crate::rooms::Rooms;
+
+impl Shelf for House {
+    fn held(&self, view: &View, subject: Subject) -> Result<Held, store::Error> {
+        let look = |rooms: &Rooms| rooms.features.held(view, subject);
+        self.engine().read(self.partition_of(subject), look).unwrap_or_else(|| Ok(Held::default()))
+    }
+}
+
+impl House {
+    /// Records what a person said about a purpose; durable and folded when this returns.
+    ///
+    /// * `occurred_at`: when it was said; `None`: now
+    ///
+    /// # Errors
+    /// [`Error::BadIdentifier`]; [`Error::Denied`] for a purpose that the project does not know.
+    pub fn consent(
+        &self,
+        identifier: &Identifier,
+        purpose: &str,
+        status: Status,
+        notice_version: &str,
+        source: &str,
+        occurred_at: Option<Instant>,
+    ) -> Result<RecordId, Error> {
+        let subject = self.subject(identifier)?;
+        if self.purposes().basis(purpose).is_none() {
+            let known = self.purposes().names().collect::<Vec<_>>().join(", ");
+            return Err(policy::Denied::UnknownPurpose {
+                purpose: purpose.chars().take(64).collect(),
+                known,
+            }
+            .into());
+        }
+        let given = ConsentGiven {
+            purpose: purpose.to_owned(),
+            status,
+            notice_version: notice_version.to_owned(),
+            source: source.to_owned(),
+        };
+        // The subject has a key from its first record on: later records about it are sealed under it.
+        self.vault().ensure(&[subject])?;
+        let payload = given.to_payload();
+        let mut key = payload.clone();
+        key.extend_from_slice(subject.as_bytes());
+        let said_at = occurred_at.unwrap_or_else(|| self.now());
+        key.extend_from_slice(&said_at.micros().to_be_bytes());
+        let id = RecordId::external(CONSENTS, &key);
+        self.append_system(CONSENTS, subject, id, Some(said_at), payload)?;
+        Ok(id)
+    }
+
+    /// What a person's profile said about each purpose, by purpose: the word of whichever member stands in the way,
+    /// else the latest yes.
+    ///
+    /// # Errors
+    /// [`Error::BadIdentifier`], [`Error::Store`]
+    pub fn consents(&self, identifier: &Identifier) -> Result<Vec<Consent>, Error> {
+        let subject = self.subject(identifier)?;
+        let mut standing: BTreeMap<String, Consent> = BTreeMap::new();
+        for member in self.members(subject)?.subjects {
+            let said = self.standing(member)?;
+            for consent in said.iter().flat_map(|said| said.consents()) {
+                let is_no = |consent: &Consent| consent.status != Status::Granted;
+                let weight = |consent: &Consent| (is_no(consent), consent.at, consent.record);
+                match standing.get(&consent.purpose) {
+                    Some(known) if weight(known) >= weight(consent) => {}
+                    _ => {
+                        standing.insert(consent.purpose.clone(), consent.clone());
+                    }
+                }
+            }
+        }
+        Ok(standing.into_values().collect())
+    }
+
+    /// What is known of a person, for a purpose.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without a grant.
+    pub fn profile(
+        &self,
+        principal: &Principal,
+        identifier: &Identifier,
+        purpose: &str,
+    ) -> Result<Profile, Error> {
+        let subject = self.subject(identifier)?;
+        let grant = self.grant(principal, Action::ReadProfile, purpose, subject)?;
+        self.read_profile(&grant, subject)
+    }
+
+    pub(crate) fn read_profile(&self, grant: &Grant, subject: Subject) -> Result<Profile, Error> {
+        // Traits of members lie in other partitions than the graph: the graph is read first, then each of them, so
+        // that no two partitions are locked at once.
+        let look = |rooms: &Rooms| Ok(Profiles::new(&rooms.identities, self).read(grant, subject));
+        Ok(self.in_control(look)??)
+    }
+
+    /// Values of feature views for a person, for a purpose.
+    ///
+    /// # Errors
+    /// [`Error::UnknownView`], [`Error::Denied`], [`Error::Feature`]
+    pub fn features(
+        &self,
+        principal: &Principal,
+        identifier: &Identifier,
+        purpose: &str,
+        views: &[String],
+    ) -> Result<(Instant, Vec<Values>), Error> {
+        let subject = self.subject(identifier)?;
+        let at = self.clock().settled();
+        let grant = self.grant(principal, Action::ReadFeatures, purpose, subject)?;
+        let members = self.members(subject)?.subjects;
+        let reader = Reader::new(self);
+        let values = views
+            .iter()
+            .map(|name| Ok(reader.at(&grant, self.view(name)?, &members, at)?))
+            .collect::<Result<_, Error>>()?;
+        Ok((at, values))
+    }
+
+    /// A feature view by name, or by name and version as `orders@2`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownView`], listing the known ones.
+    pub fn view(&self, name: &str) -> Result<&View, Error> {
+        self.project().views.find(name).ok_or_else(|| Error::UnknownView {
+            name: name.chars().take(64).collect(),
+            known: self.project().views.iter().map(View::reference).collect(),
+        })
+    }
+
+    /// Asks for a grant over a subject's whole profile.
+    pub(crate) fn grant(
+        &self,
+        principal: &Principal,
+        action: Action,
+        purpose: &str,
+        subject: Subject,
+    ) -> Result<Grant, Error> {
+        let members = self.members(subject)?.subjects;
+        let now = self.clock().settled();
+        Ok(policy::authorize(principal, action, purpose, &members, self, self.purposes(), now)?)
+    }
+
+    /// Values of features named `view.feature`, as inputs of a decision.
+    pub(crate) fn feature_inputs(
+        &self,
+        grant: &Grant,
+        references: &[String],
+        members: &[Subject],
+        at: Instant,
+    ) -> Result<Vec<Input>, Error> {
+        let reader = Reader::new(self);
+        let mut read: Vec<(String, Values)> = Vec::new();
+        let mut inputs = Vec::with_capacity(references.len());
+        for reference in references {
+            let (name, feature) = reference.rsplit_once('.').unwrap_or((reference, ""));
+            if !read.iter().any(|(known, _)| known == name) {
+                read.push((name.to_owned(), reader.at(grant, self.view(name)?, members, at)?));
+            }
+            let Some((_, values)) = read.iter().find(|(known, _)| known == name) else { continue };
+            inputs.push(Input {
+                name: reference.clone(),
+                origin: Origin::Feature,
+                value: values.get(feature).and_then(as_decide),
+                version: values.view().reference(),
+                personal: values.view().is_personal(),
+            });
+        }
+        Ok(inputs)
+    }
+
+    /// The traits of a profile as plain values.
+    pub(crate) fn traits_for(
+        &self,
+        grant: &Grant,
+        members: &[Subject],
+    ) -> Result<BTreeMap<String, Value>, Error> {
+        let Some(first) = members.first() else { return Ok(BTreeMap::new()) };
+        let profile = self.read_profile(grant, *first)?;
+        Ok(profile.traits.into_iter().map(|(name, found)| (name, found.value)).collect())
+    }
+}
+
+/// A feature's value as a decision takes it.
+pub(crate) fn as_decide(value: &feature::Value) -> Option<decide::Value> {
+    match value {
+        feature::Value::Boolean(truth) => Some(decide::Value::from(*truth)),
+        feature::Value::Text(text) => Some(decide::Value::from(&**text)),
+        other => other.as_number().and_then(decide::Value::number),
+    }
+}

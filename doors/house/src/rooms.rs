@@ -1,0 +1,156 @@
+//! One partition's folds, composed: which record goes to which fold.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use contract::{Bound, Contracts};
+use event::{BatchId, Record, StreamName};
+use feature::{FeatureFold, Views};
+use policy::{ConsentFold, KeyFold};
+use process::Shard;
+use profile::{Identities, LinkFold, TraitFold, TraitTables};
+use serde_json::Value;
+use store::{Emissions, Fold, Scope, Stored};
+use vault::Vault;
+
+use crate::imports::{self, ImportFold};
+use crate::streams::{self, StreamFold};
+
+/// What the folds are composed of; the same for every partition.
+pub struct Composition {
+    /// The contracts that bind records when they are folded.
+    pub contracts: Contracts,
+    /// The feature views.
+    pub views: Views,
+    /// Opens the sealed parts of records.
+    pub vault: Arc<Vault>,
+    /// Import batches that were taken back.
+    pub undone: BTreeSet<BatchId>,
+    links: LinkFold,
+    traits: TraitFold,
+    trait_streams: BTreeSet<StreamName>,
+    features: FeatureFold,
+}
+
+impl Composition {
+    /// Composes the folds.
+    pub fn new(
+        contracts: Contracts,
+        views: Views,
+        rules: profile::Rules,
+        vault: Arc<Vault>,
+        undone: BTreeSet<BatchId>,
+    ) -> Self {
+        let trait_streams: BTreeSet<StreamName> =
+            contracts.iter().filter(|c| c.traits).map(|c| c.stream.clone()).collect();
+        let traits = TraitFold::new(trait_streams.iter().cloned());
+        let features = FeatureFold::new(views.clone());
+        Self { contracts, views, vault, undone, links: LinkFold::new(rules), traits, trait_streams, features }
+    }
+
+    /// A record's document as its newest contract names it, without the parts whose key is destroyed (LAW 4); `None`
+    /// where no contract knows the stream.
+    ///
+    /// # Errors
+    /// [`store::Error::Corrupt`] where a part cannot be opened though its key is there.
+    pub fn bind(&self, record: &Record) -> Result<Option<Value>, store::Error> {
+        let Some(contract) = self.contracts.newest(&record.stream) else { return Ok(None) };
+        let raw = intake::raw(&self.vault, record).map_err(|error| store::Error::Corrupt {
+            table: record.stream.as_str().to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Some(contract.bind(&raw)))
+    }
+}
+
+/// The tables of one partition and the folds over them.
+pub struct Rooms {
+    composition: Arc<Composition>,
+    /// What subjects granted and refused.
+    pub consents: policy::Tables,
+    /// API keys (control partition).
+    pub keys: policy::KeyTables,
+    /// Who is who (control partition).
+    pub identities: Identities,
+    /// What subjects said of themselves.
+    pub traits: TraitTables,
+    /// Rows behind feature values.
+    pub features: feature::Tables,
+    /// Decisions, caps, budgets, outcomes.
+    pub decisions: decide::Tables,
+    /// Model versions and releases (control partition).
+    pub releases: registry::Tables,
+    /// The import ledger (control partition).
+    pub imports: imports::Tables,
+    /// Counts and refusals.
+    pub streams: streams::Tables,
+}
+
+impl Rooms {
+    /// The tables of `scope`'s partition.
+    pub fn open(scope: &Scope, composition: &Arc<Composition>) -> Self {
+        Self {
+            composition: composition.clone(),
+            consents: policy::Tables::open(scope),
+            keys: policy::KeyTables::open(scope),
+            identities: Identities::open(scope),
+            traits: TraitTables::open(scope),
+            features: feature::Tables::open(scope),
+            decisions: decide::Tables::open(scope),
+            releases: registry::Tables::open(scope),
+            imports: imports::Tables::open(scope),
+            streams: streams::Tables::open(scope),
+        }
+    }
+
+    /// What the folds are composed of.
+    pub fn composition(&self) -> &Arc<Composition> {
+        &self.composition
+    }
+
+    fn fold_contracted(&mut self, record: &Record, out: &mut Emissions) -> Result<(), store::Error> {
+        let wanted = self.composition.trait_streams.contains(&record.stream)
+            || !self.composition.views.of_stream(&record.stream).is_empty();
+        if !wanted {
+            return Ok(());
+        }
+        let Some(fields) = self.composition.bind(record)? else { return Ok(()) };
+        let bound = Bound { record, fields: &fields };
+        self.composition.traits.fold(&mut self.traits, &bound, out)?;
+        self.composition.features.fold(&mut self.features, &bound, out)
+    }
+}
+
+impl Shard for Rooms {
+    fn fold(&mut self, record: &Record, out: &mut Emissions) -> Result<(), store::Error> {
+        if record.batch.is_some_and(|batch| self.composition.undone.contains(&batch)) {
+            return Ok(());
+        }
+        StreamFold.fold(&mut self.streams, record, out)?;
+        let name = record.stream.as_str();
+        if !name.starts_with("mr.") {
+            return self.fold_contracted(record, out);
+        }
+        match name {
+            policy::CONSENTS => ConsentFold.fold(&mut self.consents, record, out),
+            policy::KEYS => KeyFold.fold(&mut self.keys, record, out),
+            profile::LINKS => self.composition.links.fold(&mut self.identities, record, out),
+            imports::IMPORTS => ImportFold.fold(&mut self.imports, record, out),
+            registry::RELEASES => registry::ReleaseFold.fold(&mut self.releases, record, out),
+            _ => decide::DecideFold.fold(&mut self.decisions, record, out),
+        }
+    }
+
+    fn stored(&mut self) -> Vec<&mut dyn Stored> {
+        let mut all = self.consents.stored();
+        all.extend(self.keys.stored());
+        all.extend(self.identities.stored());
+        all.extend(self.traits.stored());
+        all.extend(self.features.stored());
+        all.extend(self.decisions.stored());
+        all.extend(self.releases.stored());
+        all.extend(self.imports.stored());
+        all.extend(self.streams.stored());
+        all
+    }
+}

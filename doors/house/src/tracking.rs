@@ -1,0 +1,146 @@
+//! Events on their way in: read, judged, sealed, appended. Nothing here waits for a disk.
+
+use std::sync::Arc;
+
+use event::{RecordId, StreamName, Subject};
+use intake::segment::{self, Endpoint};
+use intake::{Arrival, Counts, Incoming, Outcome, Refusal, Seen};
+
+use crate::Error;
+use crate::house::House;
+
+/// What became of a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrackReport {
+    /// How many calls became what.
+    pub counts: Counts,
+    /// The calls that were refused: place in the delivery, code, what is wrong.
+    pub refused: Vec<(usize, &'static str, String)>,
+}
+
+/// Called once with what became of a delivery.
+pub type Done = Box<dyn FnOnce(Result<TrackReport, Error>) + Send>;
+
+impl House {
+    /// Takes a tracking request's body. `done` is called exactly once: when everything accepted is durable, or with
+    /// the reason why nothing was accepted. This never blocks on the disk except to make keys of new subjects.
+    pub fn track(self: &Arc<Self>, endpoint: Endpoint, body: &[u8], done: Done) {
+        let flight = self.clock().arrive();
+        let arrival = Arrival { received_at: flight.known_at(), batch: None };
+        let request = match segment::read(endpoint, body, arrival.received_at) {
+            Ok(request) => request,
+            Err(refusal) => return done(Err(intake::Error::Refused(refusal).into())),
+        };
+        self.take(request.items, &arrival, flight, done);
+    }
+
+    /// Takes documents for a stream, as a direct post brings them.
+    pub fn post(self: &Arc<Self>, stream: &str, bodies: &[&[u8]], done: Done) {
+        let flight = self.clock().arrive();
+        let arrival = Arrival { received_at: flight.known_at(), batch: None };
+        let items = bodies.iter().map(|body| intake::document(StreamName::new(stream), body)).collect();
+        self.take(items, &arrival, flight, done);
+    }
+
+    fn take(
+        self: &Arc<Self>,
+        items: Vec<Result<Incoming, Refusal>>,
+        arrival: &Arrival,
+        flight: crate::clock::Flight,
+        done: Done,
+    ) {
+        let contracts = &self.composition().contracts;
+        let outcomes = match self.intake.accept_all(contracts, items, arrival, &mut Seen::new()) {
+            Ok(outcomes) => outcomes,
+            Err(error) => return done(Err(error.into())),
+        };
+        let records: Vec<_> = outcomes.iter().flat_map(Outcome::records).cloned().collect();
+        if records.is_empty() {
+            return done(Ok(report(&outcomes)));
+        }
+        let house = self.clone();
+        self.engine().append_with(records, move |result| match result {
+            Ok(receipts) => {
+                house.intake.durable(&outcomes);
+                house.land(flight, &receipts);
+                done(Ok(report(&outcomes)));
+            }
+            Err(error) => done(Err(error.into())),
+        });
+    }
+
+    /// Judges a quarantined record anew, by the contract as it is now. Returns what became of it; what passes is
+    /// appended and the old entry is marked as mended.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such record in quarantine, or its key is destroyed.
+    pub fn requeue(self: &Arc<Self>, id: RecordId) -> Result<Outcome, Error> {
+        let missing = || Error::NotFound { what: "record in quarantine", id: id.to_string() };
+        let subject = self.subject_of_refused(id)?.ok_or_else(missing)?;
+        let record = self.find_record(subject, id)?.ok_or_else(missing)?;
+        let incoming = intake::reopen(self.vault(), &record)?.ok_or_else(missing)?;
+        let flight = self.clock().arrive();
+        let arrival = Arrival { received_at: record.known_at, batch: record.batch };
+        let outcome = self.intake.accept(&self.composition().contracts, incoming, &arrival)?;
+        if let Outcome::Accepted { .. } = &outcome {
+            let mut records: Vec<Arc<event::Record>> = Vec::new();
+            for accepted in outcome.records() {
+                // It is known from now on: what was decided in between did not know it.
+                let mut now_known = (**accepted).clone();
+                now_known.known_at = flight.known_at();
+                records.push(Arc::new(now_known));
+            }
+            let note = crate::streams::mended_payload(id);
+            let note_id = RecordId::external(crate::streams::QUARANTINE, format!("mended {id}").as_bytes());
+            records.push(Arc::new(crate::house::system_record(
+                crate::streams::QUARANTINE,
+                subject,
+                note_id,
+                None,
+                &flight,
+                note,
+            )));
+            self.engine().append_folded(records, crate::house::WAIT)?;
+        }
+        drop(flight);
+        Ok(outcome)
+    }
+
+    fn subject_of_refused(&self, id: RecordId) -> Result<Option<Subject>, Error> {
+        let mut found = None;
+        self.in_each_partition(|rooms| {
+            if let Some(refused) = rooms.streams.refused(id)? {
+                found = Some(refused.subject);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Finds a record in the journal by its id: a scan of its partition.
+    fn find_record(&self, subject: Subject, id: RecordId) -> Result<Option<Arc<event::Record>>, Error> {
+        let partition = self.partition_of(subject);
+        let journal = self.engine().journal();
+        let end = journal.end(partition);
+        let mut tail = journal.tail(partition, event::Position(0));
+        loop {
+            let batch = tail.next(4_096, None)?;
+            let Some((last, _)) = batch.last() else { return Ok(None) };
+            let last = *last;
+            if let Some((_, record)) = batch.into_iter().find(|(_, record)| record.id == id) {
+                return Ok(Some(record));
+            }
+            if last.0 + 1 >= end.0 {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+fn report(outcomes: &[Outcome]) -> TrackReport {
+    let refused = outcomes.iter().enumerate().filter_map(|(at, outcome)| match outcome {
+        Outcome::Refused(refusal) => Some((at, refusal.code, refusal.message.clone())),
+        _ => None,
+    });
+    TrackReport { counts: Counts::of(outcomes), refused: refused.collect() }
+}
