@@ -108,10 +108,10 @@ impl Action {
         ]
     };
 
-    /// The action's id: `none`, `email_discount10`, …
+    /// The action's id: `no_action`, `email_discount10`, …
     pub fn id(self) -> String {
         match self {
-            Self::None => "none".to_owned(),
+            Self::None => "no_action".to_owned(),
             Self::Send(channel, offer) => format!("{}_{}", channel.name(), offer.name()),
         }
     }
@@ -176,10 +176,8 @@ mod tests {
             assert_eq!(Action::from_id(&action.id()).unwrap(), action);
         }
         let error = Action::from_id("fax_news").unwrap_err().to_string();
-        assert!(
-            error.starts_with(
-                "MR7092: the synthetic shop knows no action `fax_news`; it knows none, email_news"
-            )
-        );
+        assert!(error.starts_with(
+            "MR7092: the synthetic shop knows no action `fax_news`; it knows no_action, email_news"
+        ));
     }
 }

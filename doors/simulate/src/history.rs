@@ -114,8 +114,16 @@ struct ResponseLine<'a> {
     contact_id: &'a str,
     user_id: &'a str,
     kind: &'static str,
+    channel: &'static str,
     value_cents: u64,
     responded_at: String,
+}
+
+/// A contact that was made, or by its draw was not.
+struct Contact<'a> {
+    customer: &'a Customer,
+    id: &'a str,
+    channel: &'static str,
 }
 
 /// Everything recorded so far.
@@ -256,37 +264,32 @@ impl<'w> Recorder<'w> {
         counts.expected += probability;
         counts.expected_without += by_itself;
 
+        let contact = Contact { customer, id: &contact_id, channel };
         if let Some(first) = first {
             let value = Bought::of(self.world, customer, first).total_cents;
-            self.respond(customer, &contact_id, "order", value, first.at);
+            self.respond(&contact, "order", value, first.at);
         }
         let (clicked, left) = react(customer, action, at, &mut draws);
         if let Some(clicked) = clicked {
-            self.respond(customer, &contact_id, "click", 0, clicked);
+            self.respond(&contact, "click", 0, clicked);
         }
         if let Some((left, channel)) = left.zip(action.channel()) {
-            self.respond(customer, &contact_id, "unsubscribe", 0, left);
+            self.respond(&contact, "unsubscribe", 0, left);
             let purpose = channel.purpose();
             consents.push(ConsentChange { purpose, granted: false, at: left, source: "unsubscribe_link" });
             consents.sort_by_key(|change| change.at);
         }
     }
 
-    fn respond(
-        &mut self,
-        customer: &Customer,
-        contact_id: &str,
-        kind: &'static str,
-        value_cents: u64,
-        at: Instant,
-    ) {
+    fn respond(&mut self, contact: &Contact<'_>, kind: &'static str, value_cents: u64, at: Instant) {
         self.responses.add(Good::new(
             at,
             &ResponseLine {
-                response_id: format!("{contact_id}-{kind}"),
-                contact_id,
-                user_id: &customer.user_id,
+                response_id: format!("{}-{kind}", contact.id),
+                contact_id: contact.id,
+                user_id: &contact.customer.user_id,
                 kind,
+                channel: contact.channel,
                 value_cents,
                 responded_at: stamp(at),
             },

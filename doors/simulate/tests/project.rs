@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use contract::{Contract, Severity};
 use serde_json::{Map, Value};
-use simulate::{Config, File, LOAD_CONTRACT, Load, World};
+use simulate::{Action, Config, File, LOAD_CONTRACT, Load, World};
 
 /// Little, but with every kind of dirt often.
 fn world() -> World {
@@ -55,7 +55,7 @@ fn good_lines_pass_and_broken_ones_are_found() {
             let bound = contracts[stream].bind(&raw);
             assert!(broken || contracts[stream].event_time(&bound).is_some());
             assert!(broken || contracts[stream].known_time(&bound).is_some());
-            assert!(broken || contracts[stream].subject(&bound).is_some());
+            assert!(broken || !contracts[stream].identifiers(&bound).is_empty());
         }
     }
     let counted = history.truth().streams.values().map(|counts| counts.broken);
@@ -103,5 +103,65 @@ fn load_fits_its_contract_and_declares_all_of_it() {
         let personal = raw["properties"]["email"].is_string();
         let split = contract.split(raw);
         assert_eq!(split.sealed.len(), if personal { 3 } else { 1 }, "{:?}", split.sealed);
+    }
+}
+
+#[test]
+fn views_and_the_use_case_fit_the_contracts() {
+    let world = world();
+    let mut all = contract::Contracts::new();
+    for contract in contracts(&world).into_values() {
+        all.insert(contract).unwrap();
+    }
+    let mut features = Vec::new();
+    for file in world.project_files() {
+        let text = std::str::from_utf8(&file.bytes).unwrap();
+        if file.path.starts_with("features/") {
+            let (view, findings) = feature::View::parse(text, &file.path, &all);
+            assert_eq!(format!("{findings:?}"), "[]");
+            let view = view.unwrap();
+            assert!(!view.is_personal(), "{view:?} reads open fields only");
+            features
+                .extend(view.features().iter().map(|feature| format!("{}.{}", view.name(), feature.name())));
+        } else if file.path.starts_with("usecases/") {
+            let use_case = decide::UseCase::parse(text, &file.path).unwrap();
+            for input in use_case.features() {
+                assert!(features.iter().any(|feature| feature == input), "{input} is none of {features:?}");
+            }
+            for action in Action::ALL.into_iter().filter(|action| *action != Action::None) {
+                let declared = use_case.action(&action.id()).unwrap();
+                assert_eq!(declared.cost.as_f64(), f64::from(action.cost_cents()));
+                assert_eq!(Some(declared.purpose.as_str()), action.channel().map(simulate::Channel::purpose));
+            }
+            assert_eq!(use_case.actions.len(), Action::ALL.len() - 1);
+            assert_eq!(decide::NO_ACTION, Action::None.id());
+            assert_eq!(use_case.goal.within, event::Span::from_days(simulate::RESPONSE_DAYS));
+        }
+    }
+}
+
+#[test]
+fn the_settings_name_every_purpose_and_the_gold_set_is_there() {
+    let world = world();
+    let files: BTreeMap<String, String> = world
+        .project_files()
+        .into_iter()
+        .map(|file| (file.path, String::from_utf8(file.bytes).unwrap()))
+        .collect();
+    let settings: toml::Table = files["maschinenraum.toml"].parse().unwrap();
+    assert_eq!(settings["instance"]["clock"].as_str().unwrap().parse(), Ok(world.end()));
+    for contract in contracts(&world).into_values() {
+        for purpose in &contract.purposes {
+            let basis = settings["purposes"][&purpose.name]["basis"].as_str();
+            assert_eq!(basis, purpose.basis.map(|basis| basis.as_str()), "{}", purpose.name);
+        }
+    }
+    let use_case = decide::UseCase::parse(&files["usecases/next_order.yaml"], "f").unwrap();
+    let gold: Vec<Value> =
+        files[&use_case.gold_set].lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(gold.len(), 150);
+    for line in gold {
+        let best = line["probability"][line["best"].as_str().unwrap()].as_f64();
+        assert!(line["probability"].as_object().unwrap().values().all(|p| p.as_f64() <= best), "{line}");
     }
 }

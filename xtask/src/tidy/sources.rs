@@ -60,7 +60,8 @@ pub fn walk(folder: &Path, visit: &mut dyn FnMut(&Path) -> Result<()>) -> Result
 /// Header, size, nothing unfinished.
 pub fn check(files: &[Source], found: &mut Findings) {
     for Source { path, text } in files {
-        if !text.starts_with("//!") {
+        // What must not compile (trybuild) is a specimen, no room.
+        if !text.starts_with("//!") && !path.contains("/tests/ui/") {
             found
                 .findings
                 .push(format!("{path}:1: starts without a //! line that says what the room is for"));
