@@ -1,0 +1,159 @@
+//! A view: named features over one stream, checked against its contract and ready to be computed.
+
+use std::sync::Arc;
+
+use event::{Span, StreamName};
+
+use crate::cell::Shape;
+use crate::filter::Filter;
+use crate::path::FieldPath;
+use crate::plan::Plan;
+use crate::value::{Kind, Reading, Value};
+
+/// A feature view; cheap to clone. Read with [`View::parse`].
+#[derive(Clone)]
+pub struct View(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    pub(crate) id: u64,
+    pub(crate) fingerprint: String,
+    pub(crate) description: Option<String>,
+    pub(crate) stream: StreamName,
+    pub(crate) purposes: Vec<String>,
+    pub(crate) is_personal: bool,
+    pub(crate) features: Vec<Feature>,
+    /// One per feature.
+    pub(crate) formulas: Vec<Formula>,
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) plan: Plan,
+}
+
+/// A named, typed value of a view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feature {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) window: Option<Span>,
+    pub(crate) default: Value,
+    pub(crate) description: Option<String>,
+}
+
+/// A field that rows carry.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Column {
+    pub(crate) path: FieldPath,
+    pub(crate) shape: Shape,
+}
+
+/// Where a feature's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Formula {
+    Of {
+        slot: usize,
+        reading: Reading,
+    },
+    /// Of two other features.
+    Ratio {
+        numerator: usize,
+        denominator: usize,
+    },
+}
+
+impl Feature {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its values are.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its window; `None` where it looks at all there ever was.
+    pub fn window(&self) -> Option<Span> {
+        self.window
+    }
+
+    /// What it says where nothing is known.
+    pub fn default(&self) -> &Value {
+        &self.default
+    }
+
+    /// What it means, for people.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+}
+
+impl View {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its version.
+    pub fn version(&self) -> u32 {
+        self.0.version
+    }
+
+    /// Name and version, as manifests and explanations write it: `purchases@1`.
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.0.name, self.0.version)
+    }
+
+    /// Names everything that decides its values: two views with the same fingerprint compute the same.
+    pub fn fingerprint(&self) -> &str {
+        &self.0.fingerprint
+    }
+
+    /// What it is about, for people.
+    pub fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    /// The stream it is made from.
+    pub fn stream(&self) -> &StreamName {
+        &self.0.stream
+    }
+
+    /// What it may be used for.
+    pub fn purposes(&self) -> &[String] {
+        &self.0.purposes
+    }
+
+    /// True where a personal field goes into it: its rows are then sealed like the field (LAW 4).
+    pub fn is_personal(&self) -> bool {
+        self.0.is_personal
+    }
+
+    /// Its features, in the order of its file.
+    pub fn features(&self) -> &[Feature] {
+        &self.0.features
+    }
+}
+
+impl PartialEq for View {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint() == other.fingerprint() && self.purposes() == other.purposes()
+    }
+}
+
+impl Eq for View {}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "View({})", self.reference())
+    }
+}

@@ -1,0 +1,9 @@
+use feature::Held;
+
+fn open(held: &Held) {
+    let _ = held.rows();
+    let _ = &held.0;
+    let _ = serde_json::to_vec(held);
+}
+
+fn main() {}
