@@ -124,17 +124,15 @@ impl GateReport {
         !checks.is_empty() && checks.iter().all(|check| check.passed)
     }
 
-    /// The verdict with its figures, in a sentence.
+    /// The verdict with its figures, in a sentence; how it compares with others comes first.
     pub fn verdict(&self) -> String {
-        let checks = self.checks();
+        let mut checks = self.checks();
+        checks.sort_by_key(|check| !matches!(check.rule, Rule::NotWorse { .. }));
         let failed: Vec<&str> = checks.iter().filter(|c| !c.passed).map(|c| c.message.as_str()).collect();
-        if checks.is_empty() {
-            "refused: the gate has no rules".into()
-        } else if failed.is_empty() {
-            let last = checks.last().map_or("", |c| c.message.as_str());
-            format!("passed: {last}")
-        } else {
-            format!("refused: {}", failed.join("; "))
+        match checks.first() {
+            None => "refused: the gate has no rules".into(),
+            Some(first) if failed.is_empty() => format!("passed: {}", first.message),
+            Some(_) => format!("refused: {}", failed.join("; ")),
         }
     }
 
@@ -158,7 +156,7 @@ impl GateReport {
                 self.role == Role::Baseline,
                 match self.role {
                     Role::Baseline => {
-                        "it is the baseline, and nothing is live that it could be compared with".into()
+                        format!("it is the baseline, with AUC {}; nothing is live to compare it with", m.auc)
                     }
                     Role::Challenger => "a challenger was not compared with the baseline".into(),
                 },

@@ -22,7 +22,9 @@ pub struct FeatureVersion {
     /// The view's name.
     pub view: String,
     /// Its version.
-    pub version: String,
+    pub version: u32,
+    /// Names everything that decides its values.
+    pub fingerprint: String,
 }
 
 /// What a dataset was made from, and what came out.

@@ -98,7 +98,7 @@ impl Card {
     fn write_data(&self, out: &mut String) -> std::fmt::Result {
         let data = &self.manifest.dataset;
         let features: Vec<String> =
-            data.features.iter().map(|f| format!("{} {}", f.view, f.version)).collect();
+            data.features.iter().map(|f| format!("{}@{}", f.view, f.version)).collect();
         writeln!(out, "## Data\n\n| | |\n|---|---|")?;
         writeln!(out, "| dataset | `{}` |", self.dataset)?;
         writeln!(out, "| rows | {}, {} with outcome yes |", data.n_rows, data.n_positives)?;

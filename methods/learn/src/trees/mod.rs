@@ -222,6 +222,7 @@ mod tests {
     use super::*;
     use crate::Column;
     use crate::rng::Rng;
+    use proptest::prelude::*;
 
     /// y depends on x, on whether z is missing, and on the category together with x.
     fn data(n: usize, seed: u64) -> (Frame, Vec<bool>) {
@@ -308,6 +309,43 @@ mod tests {
             let rows: Vec<usize> = (0..n).collect();
             let fitted = Boosted::default().fit(&frame.take(&rows), &labels[..n]).unwrap();
             assert!(fitted.predict(&frame).unwrap().iter().all(|p| p.is_finite()));
+        }
+    }
+
+    /// LAW 11: whatever a table holds, fitting answers or refuses; it never panics.
+    fn any_table() -> impl Strategy<Value = (Vec<f64>, Vec<Option<u8>>, Vec<bool>)> {
+        let number = prop_oneof![
+            4 => (-5_i32..5).prop_map(f64::from),
+            1 => Just(f64::NAN),
+            1 => prop_oneof![Just(0.0), Just(-0.0), Just(1e-300), Just(crate::LARGEST), Just(-crate::LARGEST)],
+        ];
+        (2_usize..60).prop_flat_map(move |n| {
+            (
+                prop::collection::vec(number.clone(), n),
+                prop::collection::vec(prop::option::of(0_u8..6), n),
+                prop::collection::vec(any::<bool>(), n),
+            )
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn no_table_makes_it_panic((numbers, codes, labels) in any_table()) {
+            let names = ["", "a", "ü", "\u{202e}", "😀", "<b>"];
+            let frame = Frame::new(vec![
+                Column::numbers("n", numbers),
+                Column::categories("c", codes.iter().map(|c| c.map(|c| names[usize::from(c)]))),
+            ]).unwrap();
+            let method = Boosted { budget: 0.5, min_level_rows: 2, ..Boosted::default() };
+            if let Ok(fitted) = method.fit(&frame, &labels) {
+                prop_assert!(fitted.predict(&frame).unwrap().iter().all(|p| p.is_finite()));
+            }
+            let linear = crate::Logistic { penalty: crate::Penalty::Fixed(1.0), min_level_rows: 2 };
+            if let Ok(fitted) = linear.fit(&frame, &labels) {
+                prop_assert!(fitted.predict(&frame).unwrap().iter().all(|p| p.is_finite()));
+            }
         }
     }
 
