@@ -95,8 +95,9 @@ impl Bench<'_> {
                 (kind, subject)
             })
             .collect();
-        let subject = match named.first() {
-            Some((kind, value)) => self.vault.pseudonym(kind, value),
+        let subject = match ids.first().filter(|_| !named.is_empty()) {
+            // Those of the subject key come first.
+            Some((_, subject)) => *subject,
             // Even what is refused belongs to somebody, if the protocol says to whom.
             None if findings.iter().any(Finding::is_error) => self.fallback(&incoming.named),
             None => Subject::NONE,

@@ -13,13 +13,19 @@ const MAX_NESTING: usize = 6;
 const MAX_ALLOWED: usize = 12;
 
 /// Formats of days and times that are tried, the likelier first.
-const FORMATS: [(&str, bool); 20] = [
+const FORMATS: [(&str, bool); 26] = [
     ("dd.MM.yyyy", false),
     ("dd/MM/yyyy", false),
     ("MM/dd/yyyy", false),
     ("dd-MM-yyyy", false),
     ("yyyy/MM/dd", false),
     ("dd.MM.yy", false),
+    ("dd/MM/yy", false),
+    ("MM/dd/yy", false),
+    ("dd.MM.yy HH:mm", true),
+    ("dd/MM/yy HH:mm", true),
+    ("MM/dd/yy HH:mm", true),
+    ("MM/dd/yy HH:mm:ss", true),
     ("dd.MM.yyyy HH:mm:ss", true),
     ("dd.MM.yyyy HH:mm", true),
     ("dd/MM/yyyy HH:mm:ss", true),

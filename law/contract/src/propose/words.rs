@@ -222,7 +222,7 @@ fn personal_word(words: &[&str], joined: &str) -> Option<Guess> {
     {
         return Some(personal("an official number"));
     }
-    if has(&["latitude", "longitude", "lat", "lon", "lng", "geo", "location", "standort"]) {
+    if has(&["latitude", "longitude", "lat", "lon", "lng", "geo", "geolocation", "standort"]) {
         return Some(personal("a place"));
     }
     if has(&[
@@ -281,7 +281,7 @@ pub(super) fn time_rank(name: &str) -> u8 {
         || has(&["bestelldatum", "kaufdatum", "rechnungsdatum", "invoicedate", "orderdate"])
     {
         2
-    } else if has(&["date", "datum", "time", "at", "zeit", "when"]) {
+    } else if has(&["date", "datum", "time", "datetime", "at", "zeit", "when"]) {
         1
     } else {
         0
