@@ -1,0 +1,392 @@
+//! Reads eligibility expressions: a hand-written parser of one token's foresight whose every error says what
+//! it saw and what would do.
+
+use crate::expr::{Comparison, Expr, Name, Operand, Term};
+use crate::finding::short;
+use crate::value::Value;
+
+/// The longest expression that is read.
+const MAX_BYTES: usize = 4_096;
+/// The deepest nesting of brackets and `not`.
+const MAX_DEPTH: usize = 32;
+
+const KEYWORDS: [&str; 9] = ["and", "or", "not", "in", "is", "missing", "true", "false", "consent"];
+
+/// What keeps an expression from being read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Problem {
+    /// It cannot be read.
+    Syntax(String),
+    /// It names what the use case does not declare.
+    Undeclared(String),
+}
+
+/// Reads an expression; `slot` finds a declared input's place.
+pub(crate) fn parse(text: &str, slot: impl Fn(&str) -> Option<usize>) -> Result<Expr, Problem> {
+    if text.len() > MAX_BYTES {
+        return Err(Problem::Syntax(format!("is {} bytes long; {MAX_BYTES} are the most", text.len())));
+    }
+    let tokens = scan(text).map_err(Problem::Syntax)?;
+    let mut parser = Parser { tokens: &tokens, slot: &slot };
+    let term = parser.or(0)?;
+    match parser.tokens.first() {
+        None => Ok(Expr(term)),
+        Some(token) => Err(Problem::Syntax(format!(
+            "goes on with {} where it could end; join conditions with `and` or `or`",
+            token.shown()
+        ))),
+    }
+}
+
+/// True for names that need no backticks.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
+        && !KEYWORDS.contains(&name)
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Token {
+    /// A bare word: a name or a keyword.
+    Word(String),
+    /// A name in backticks.
+    Quoted(String),
+    Literal(Value),
+    Sign(&'static str),
+}
+
+impl Token {
+    fn shown(&self) -> String {
+        match self {
+            Token::Word(word) | Token::Quoted(word) => format!("`{}`", short(word)),
+            Token::Literal(value) => value.to_string(),
+            Token::Sign(sign) => format!("`{sign}`"),
+        }
+    }
+}
+
+const SIGNS: [&str; 14] = ["==", "!=", "<>", "<=", ">=", "&&", "||", "<", ">", "=", "(", ")", "[", "]"];
+
+fn scan(text: &str) -> Result<Vec<Token>, String> {
+    let mut tokens = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
+            if *sign == "&&" || *sign == "||" {
+                let word = if *sign == "&&" { "and" } else { "or" };
+                return Err(format!("has `{sign}`; write `{word}`"));
+            }
+            tokens.push(Token::Sign(sign));
+            rest = rest.get(sign.len()..).unwrap_or_default();
+        } else if first == ',' {
+            tokens.push(Token::Sign(","));
+            rest = rest.get(1..).unwrap_or_default();
+        } else if matches!(first, '\'' | '"' | '`') {
+            let inner = rest.get(1..).unwrap_or_default();
+            let Some((quoted, after)) = inner.split_once(first) else {
+                return Err(format!("opens {first} and never closes it"));
+            };
+            tokens.push(match first {
+                '`' => Token::Quoted(quoted.to_owned()),
+                _ => Token::Literal(Value::Text(quoted.to_owned())),
+            });
+            rest = after;
+        } else if first.is_ascii_digit() || first == '-' || first == '.' {
+            let end = rest
+                .char_indices()
+                .skip(1)
+                .find(|(at, c)| {
+                    let exponent = rest.get(..*at).is_some_and(|r| r.ends_with(['e', 'E']));
+                    !(c.is_ascii_alphanumeric()
+                        || matches!(c, '.' | '_')
+                        || (exponent && matches!(c, '-' | '+')))
+                })
+                .map_or(rest.len(), |(at, _)| at);
+            let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            let number = word.parse::<f64>().ok().and_then(Value::number);
+            tokens.push(Token::Literal(
+                number.ok_or_else(|| format!("has `{}`, which is no number", short(word)))?,
+            ));
+            rest = after;
+        } else if first.is_ascii_alphabetic() || first == '_' {
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'));
+            let (word, after) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or((rest, ""));
+            tokens.push(match word {
+                "true" => Token::Literal(Value::Flag(true)),
+                "false" => Token::Literal(Value::Flag(false)),
+                _ => Token::Word(word.to_owned()),
+            });
+            rest = after;
+        } else {
+            return Err(format!(
+                "has `{}` where a name, a number or a 'text' is expected; other names go in backticks",
+                short(&first.to_string())
+            ));
+        }
+        rest = rest.trim_start();
+    }
+    Ok(tokens)
+}
+
+struct Parser<'a> {
+    tokens: &'a [Token],
+    slot: &'a dyn Fn(&str) -> Option<usize>,
+}
+
+impl<'a> Parser<'a> {
+    fn next(&mut self) -> Option<&'a Token> {
+        let (first, rest) = self.tokens.split_first()?;
+        self.tokens = rest;
+        Some(first)
+    }
+
+    /// Takes the next token if it is this word or sign.
+    fn take(&mut self, text: &str) -> bool {
+        let is = match self.tokens.first() {
+            Some(Token::Word(word)) => word == text,
+            Some(Token::Sign(sign)) => *sign == text,
+            _ => false,
+        };
+        if is {
+            self.next();
+        }
+        is
+    }
+
+    fn expect(&mut self, text: &str, after: &str) -> Result<(), Problem> {
+        if self.take(text) {
+            return Ok(());
+        }
+        Err(Problem::Syntax(format!("has {} where `{text}` is expected after {after}", self.here())))
+    }
+
+    fn here(&self) -> String {
+        self.tokens.first().map_or_else(|| "its end".to_owned(), Token::shown)
+    }
+
+    fn or(&mut self, depth: usize) -> Result<Term, Problem> {
+        let mut parts = vec![self.and(depth)?];
+        while self.take("or") {
+            parts.push(self.and(depth)?);
+        }
+        Ok(if parts.len() > 1 { Term::Or(parts) } else { parts.pop().unwrap_or(Term::Or(Vec::new())) })
+    }
+
+    fn and(&mut self, depth: usize) -> Result<Term, Problem> {
+        let mut parts = vec![self.not(depth)?];
+        while self.take("and") {
+            parts.push(self.not(depth)?);
+        }
+        Ok(if parts.len() > 1 { Term::And(parts) } else { parts.pop().unwrap_or(Term::And(Vec::new())) })
+    }
+
+    fn not(&mut self, depth: usize) -> Result<Term, Problem> {
+        if depth > MAX_DEPTH {
+            return Err(Problem::Syntax(format!("nests deeper than {MAX_DEPTH} brackets")));
+        }
+        if self.take("not") {
+            return Ok(Term::Not(Box::new(self.not(depth + 1)?)));
+        }
+        if self.take("(") {
+            let inner = self.or(depth + 1)?;
+            self.expect(")", "the bracket's content")?;
+            return Ok(inner);
+        }
+        if self.take("consent") {
+            self.expect("(", "`consent`")?;
+            let Some(Token::Literal(Value::Text(purpose))) = self.next() else {
+                return Err(Problem::Syntax(
+                    "`consent` wants a purpose in quotes, like consent('email')".to_owned(),
+                ));
+            };
+            self.expect(")", "the purpose")?;
+            return Ok(Term::Consent(purpose.clone()));
+        }
+        self.comparison()
+    }
+
+    fn comparison(&mut self) -> Result<Term, Problem> {
+        let left = self.operand()?;
+        if self.take("is") {
+            let wanted = !self.take("not");
+            self.expect("missing", "`is`")?;
+            return match left {
+                Operand::Name(name) => Ok(Term::Missing(name, wanted)),
+                Operand::Literal(value) => Err(Problem::Syntax(format!("asks whether {value} is missing"))),
+            };
+        }
+        let negated = self.take("not");
+        if negated || matches!(self.tokens.first(), Some(Token::Word(word)) if word == "in") {
+            self.expect("in", "`not`")?;
+            return Ok(Term::In(left, !negated, self.list()?));
+        }
+        let comparison = match self.tokens.first() {
+            Some(Token::Sign("=" | "==")) => Comparison::Equal,
+            Some(Token::Sign("!=" | "<>")) => Comparison::NotEqual,
+            Some(Token::Sign("<")) => Comparison::Less,
+            Some(Token::Sign("<=")) => Comparison::AtMost,
+            Some(Token::Sign(">")) => Comparison::Greater,
+            Some(Token::Sign(">=")) => Comparison::AtLeast,
+            _ => return Ok(Term::Holds(left)),
+        };
+        self.next();
+        let right = self.operand()?;
+        Ok(Term::Compare(left, comparison, right))
+    }
+
+    fn list(&mut self) -> Result<Vec<Value>, Problem> {
+        self.expect("[", "`in`")?;
+        let mut values = Vec::new();
+        loop {
+            match self.next() {
+                Some(Token::Literal(value)) => values.push(value.clone()),
+                _ => {
+                    return Err(Problem::Syntax(
+                        "wants a list after `in`, like ['DE', 'AT'] or [1, 2]".to_owned(),
+                    ));
+                }
+            }
+            if self.take("]") {
+                return Ok(values);
+            }
+            self.expect(",", "a list's item")?;
+        }
+    }
+
+    fn operand(&mut self) -> Result<Operand, Problem> {
+        let name = match self.next() {
+            Some(Token::Literal(value)) => return Ok(Operand::Literal(value.clone())),
+            Some(Token::Quoted(name)) => name,
+            Some(Token::Word(word)) if !KEYWORDS.contains(&word.as_str()) => word,
+            Some(token) => {
+                return Err(Problem::Syntax(format!(
+                    "has {} where a name or a value is expected",
+                    token.shown()
+                )));
+            }
+            None => return Err(Problem::Syntax("ends where a name or a value is expected".to_owned())),
+        };
+        match (self.slot)(name) {
+            Some(slot) => Ok(Operand::Name(Name { slot, name: name.clone() })),
+            None => Err(Problem::Undeclared(name.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::{Facts, Truth};
+    use proptest::prelude::*;
+
+    const NAMES: [&str; 5] = ["orders", "shop.country", "churned", "gone", "odd name"];
+
+    struct World;
+    impl Facts for World {
+        fn value(&self, slot: usize) -> Option<&Value> {
+            static VALUES: std::sync::LazyLock<[Option<Value>; 5]> = std::sync::LazyLock::new(|| {
+                [
+                    Some(Value::Number(3.0)),
+                    Some(Value::from("DE")),
+                    Some(Value::Flag(false)),
+                    None,
+                    Some(Value::Number(-1.0)),
+                ]
+            });
+            VALUES[slot].as_ref()
+        }
+        fn consent(&self, purpose: &str) -> bool {
+            purpose == "email"
+        }
+    }
+
+    fn read(text: &str) -> Result<Expr, Problem> {
+        parse(text, |name| NAMES.iter().position(|n| *n == name))
+    }
+
+    fn check(text: &str, expected: Truth) {
+        let expr = read(text).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+        assert_eq!(expr.eval(&World), expected, "{text}");
+        let printed = expr.to_string();
+        assert_eq!(read(&printed).unwrap(), expr, "{text} printed as {printed}");
+    }
+
+    #[test]
+    fn conditions_hold_or_not() {
+        check("orders >= 3", Truth::True);
+        check("orders > 3", Truth::False);
+        check("orders = 3 and shop.country == 'DE'", Truth::True);
+        check("shop.country in ['AT', \"DE\"]", Truth::True);
+        check("shop.country not in ['AT', 'DE']", Truth::False);
+        check("`odd name` < -0.5e0", Truth::True);
+        check("not churned", Truth::True);
+        check("consent('email') and not consent('phone')", Truth::True);
+        check("gone is missing", Truth::True);
+        check("orders is not missing", Truth::True);
+        check("churned or orders <> 4 and false", Truth::False);
+        check("(churned or orders <> 4) and true", Truth::True);
+    }
+
+    #[test]
+    fn what_is_missing_or_does_not_compare_is_unknown() {
+        check("gone = 1", Truth::Unknown);
+        check("not (gone = 1)", Truth::Unknown);
+        check("gone = 1 or orders = 3", Truth::True);
+        check("gone = 1 and orders = 4", Truth::False);
+        check("orders = '3'", Truth::Unknown);
+        check("orders", Truth::Unknown);
+        check("gone in [1]", Truth::Unknown);
+    }
+
+    fn refuse(text: &str, expected: &str) {
+        match read(text) {
+            Err(Problem::Syntax(message)) => assert!(message.contains(expected), "{text}: {message}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn errors_say_what_would_do() {
+        refuse("orders && churned", "write `and`");
+        refuse("orders >= ", "ends where a name");
+        refuse("orders churned", "join conditions with `and`");
+        refuse("(orders > 1", "`)` is expected");
+        refuse("orders in 'DE'", "`[` is expected");
+        refuse("orders in []", "wants a list");
+        refuse("consent(email)", "consent('email')");
+        refuse("shop.country = 'DE", "never closes");
+        refuse("größe > 1", "`ö` where a name");
+        refuse("€", "backticks");
+        refuse("1.2.3 = orders", "no number");
+        refuse("1e999 = orders", "no number");
+        refuse("", "ends where");
+        refuse("3 is missing", "asks whether 3");
+        refuse(&"(".repeat(5_000), "4096 are the most");
+        refuse(&"(".repeat(3_000), "nests deeper");
+        refuse(&"not ".repeat(900), "nests deeper");
+        assert_eq!(read("age > 1"), Err(Problem::Undeclared("age".into())));
+    }
+
+    #[test]
+    fn the_failing_part_is_named_with_its_values() {
+        let failure = |text: &str| read(text).unwrap().failure(&World).unwrap();
+        let found = failure("orders >= 3 and (shop.country = 'AT' or churned) and gone > 1");
+        assert_eq!(found.condition, "shop.country = 'AT' or churned");
+        assert_eq!(found.observed.len(), 2);
+        assert_eq!(failure("orders >= 3 and gone > 1").condition, "gone > 1");
+        assert!(read("orders >= 3").unwrap().failure(&World).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn noise_never_panics(text in "[a-z0-9 ()<>=!'\"`,.&|\\[\\]-]{0,60}") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn any_text_never_panics(text in ".{0,80}") {
+            let _ = read(&text);
+        }
+    }
+}

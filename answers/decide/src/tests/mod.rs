@@ -1,0 +1,7 @@
+//! Properties of the whole room, by law.
+
+mod choosing;
+mod faults;
+mod files;
+mod folding;
+mod world;
