@@ -143,6 +143,9 @@ pub enum Error {
     /// The registry; see its message.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+    /// Training; see its message.
+    #[error(transparent)]
+    Train(#[from] train::Error),
     /// Decisions; see its message.
     #[error(transparent)]
     Decide(#[from] decide::Error),
@@ -199,7 +202,9 @@ impl Error {
             Self::BadIdentifier { .. } | Self::Intake(_) => Kind::Invalid,
             Self::Import { .. } | Self::Registry(_) | Self::Untrainable { .. } => Kind::Conflict,
             Self::Feature(feature::Error::Purpose { .. } | feature::Error::Denied(_)) => Kind::Forbidden,
-            Self::Feature(_) | Self::Profile(_) | Self::Learn(_) | Self::Decide(_) => Kind::Invalid,
+            Self::Feature(_) | Self::Profile(_) | Self::Learn(_) | Self::Train(_) | Self::Decide(_) => {
+                Kind::Invalid
+            }
             Self::Journal(_)
             | Self::Process(_)
             | Self::Store(_)
@@ -257,6 +262,7 @@ impl Error {
             Self::Feature(error) => error.code(),
             Self::Learn(error) => error.code(),
             Self::Registry(error) => error.code(),
+            Self::Train(error) => error.code(),
             Self::Decide(error) => error.code(),
             Self::Internal { .. } => "MR7090",
         }

@@ -57,6 +57,7 @@ pub struct House {
     tills: Vec<Mutex<Till>>,
     pub(crate) blobs: Blobs,
     pub(crate) models: Models,
+    pub(crate) releasing: Mutex<()>,
     started_at: Instant,
 }
 
@@ -89,6 +90,7 @@ impl House {
             intake: Intake::new(vault.clone(), project.rules.clone()),
             blobs: Blobs::open(&layout.blobs())?,
             models: Models::default(),
+            releasing: Mutex::default(),
             turns: (0..N_TURNS).map(|_| Mutex::default()).collect(),
             started_at: clock.now(),
             project,

@@ -6,7 +6,9 @@
 //!
 //! This room knows no wire format of clients and no terminal.
 
+mod backup;
 mod clock;
+mod consents_file;
 mod deciding;
 mod delivering;
 mod error;
@@ -20,14 +22,19 @@ mod modelspec;
 mod outcomes;
 mod people;
 mod project;
+mod releasing;
 mod replaying;
 mod rooms;
 mod scoring;
 mod settings;
+mod status;
 mod streams;
 mod tracking;
+mod training;
 
+pub use backup::restore;
 pub use clock::{Clock, Flight};
+pub use consents_file::ConsentsImported;
 pub use delivering::{Delivered, Handed};
 pub use error::{Blame, Error, Kind};
 pub use finding::{Finding, Severity};
@@ -42,5 +49,7 @@ pub use project::Project;
 pub use replaying::Verdict;
 pub use rooms::{Composition, Rooms};
 pub use settings::{DEFAULTS, Settings};
+pub use status::Status;
 pub use streams::{Count, Reason, Refused};
 pub use tracking::{Done, TrackReport};
+pub use training::Training;

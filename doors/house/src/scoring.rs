@@ -12,7 +12,6 @@ use registry::{ContentHash, ModelName, route};
 
 use crate::Error;
 use crate::house::House;
-use crate::people::as_decide;
 
 /// Models in memory, by the hash of their bytes.
 #[derive(Default)]
@@ -126,9 +125,4 @@ fn as_learn(value: Option<&decide::Value>) -> learn::Value<'_> {
         Some(decide::Value::Number(number)) => learn::Value::Number(*number),
         Some(decide::Value::Text(text)) => learn::Value::Text(text),
     }
-}
-
-/// A feature's value as a model takes it: the same as when it is served, by way of the same conversion.
-pub(crate) fn as_training(value: &feature::Value) -> Option<decide::Value> {
-    as_decide(value)
 }

@@ -82,6 +82,8 @@ pub(crate) struct Part<S> {
     pub(crate) emitted: AtomicU64,
     pub(crate) emitted_durable: Mutex<u64>,
     pub(crate) emitted_signal: Condvar,
+    /// Emitted records that the journal had no room for; the worker hands them in again.
+    pub(crate) unsent: Mutex<Vec<Arc<Record>>>,
     pub(crate) n_folded: AtomicU64,
     pub(crate) n_duplicates: AtomicU64,
     pub(crate) n_commits: AtomicU64,
@@ -162,6 +164,7 @@ impl<S: Shard> Engine<S> {
                 emitted: AtomicU64::new(0),
                 emitted_durable: Mutex::new(0),
                 emitted_signal: Condvar::new(),
+                unsent: Mutex::default(),
                 n_folded: AtomicU64::new(0),
                 n_duplicates: AtomicU64::new(0),
                 n_commits: AtomicU64::new(0),
@@ -228,7 +231,11 @@ impl<S: Shard> Engine<S> {
     ///
     /// # Errors
     /// As [`Engine::append`] and [`Engine::wait_folded`].
-    pub fn append_folded<R: Into<Arc<Record>>>(&self, records: Vec<R>, wait: Duration) -> Result<Vec<Receipt>, Error> {
+    pub fn append_folded<R: Into<Arc<Record>>>(
+        &self,
+        records: Vec<R>,
+        wait: Duration,
+    ) -> Result<Vec<Receipt>, Error> {
         let receipts = self.append(records)?;
         self.wait_folded(&receipts, wait)?;
         Ok(receipts)
@@ -391,7 +398,10 @@ impl<S: Shard> Engine<S> {
         self.shared.parts.get(usize::from(partition.0))
     }
 
-    fn route<R: Into<Arc<Record>>>(&self, records: Vec<R>) -> (Vec<(Partition, Arc<Record>)>, Vec<Partition>) {
+    fn route<R: Into<Arc<Record>>>(
+        &self,
+        records: Vec<R>,
+    ) -> (Vec<(Partition, Arc<Record>)>, Vec<Partition>) {
         let n = self.n_partitions();
         let place = |record: Arc<Record>| (record.subject.partition(n), record);
         let batch: Vec<_> = records.into_iter().map(|record| place(record.into())).collect();

@@ -31,6 +31,10 @@ pub(crate) fn run<S: Shard>(shared: &Arc<Shared<S>>, part: &Arc<Part<S>>) {
                 return;
             }
         }
+        let unsent = std::mem::take(&mut *part.unsent.lock());
+        if !unsent.is_empty() {
+            emit(shared, part, unsent);
+        }
         if last_commit.elapsed() >= shared.options.commit_every {
             commit::request(shared, part, None);
             last_commit = Instant::now();
@@ -66,7 +70,7 @@ fn fold<S: Shard>(
     }
     part.n_folded.fetch_add(batch.len() as u64, Ordering::Relaxed);
     if !emitted.is_empty() {
-        emit(shared, part, emitted);
+        emit(shared, part, emitted.into_iter().map(Arc::new).collect());
     }
     part.announce(next);
     Ok(())
@@ -74,16 +78,18 @@ fn fold<S: Shard>(
 
 /// Internal emissions may go before the commit: after a crash the same records are emitted again under the
 /// same ids, and dropped as duplicates.
-fn emit<S: Shard>(shared: &Arc<Shared<S>>, part: &Arc<Part<S>>, records: Vec<Record>) {
-    let n = records.len() as u64;
+fn emit<S: Shard>(shared: &Arc<Shared<S>>, part: &Arc<Part<S>>, records: Vec<Arc<Record>>) {
     let n_partitions = u16::try_from(shared.parts.len()).unwrap_or(u16::MAX);
-    let batch = records.into_iter().map(|r| (r.subject.partition(n_partitions), Arc::new(r))).collect();
+    let batch =
+        records.iter().map(|record| (record.subject.partition(n_partitions), record.clone())).collect();
     let part = part.clone();
     let done = Box::new(move |result: Result<Vec<Position>, journal::Error>| match result {
         Ok(_) => {
-            *part.emitted_durable.lock() += n;
+            *part.emitted_durable.lock() += records.len() as u64;
             part.emitted_signal.notify_all();
         }
+        // Positions behind them are not committed meanwhile, so that a crash loses none of them.
+        Err(error) if error.retry_helps() => part.unsent.lock().extend(records),
         Err(error) => part.fail(format!("what the folds emitted could not be stored: {error}")),
     });
     shared.journal.append_with(batch, done);

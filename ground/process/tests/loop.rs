@@ -1,6 +1,11 @@
 //! Replay = live, whatever the number of partitions, the duplicates, and the moment of a crash.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::path::Path;
 use std::time::Duration;
