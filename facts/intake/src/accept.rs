@@ -18,6 +18,7 @@ use crate::error::{Error, Refusal};
 use crate::incoming::{Incoming, Origin, Said};
 use crate::judge::{Bench, Judged, QUARANTINE};
 use crate::seen::{Lately, Seen};
+use crate::segment::without_people;
 
 /// How many sets of identifiers are remembered as linked already.
 const N_LINKED: usize = 500_000;
@@ -236,7 +237,7 @@ impl Intake {
         let mut open = json!({ "stream": judged.contract.as_ref().map_or(crate::UNKNOWN, |c| c.stream.as_str()), "findings": judged.findings });
         match (&judged.origin, &mut open) {
             (Origin::Call(source), Value::Object(open)) => {
-                open.insert("source".into(), source.as_str().into())
+                open.insert("source".into(), without_people(source).into())
             }
             (Origin::Stream(name), Value::Object(open)) => open.insert("for".into(), name.as_str().into()),
             _ => None,
@@ -377,7 +378,7 @@ pub fn reopen(vault: &Vault, record: &Record) -> Result<Option<Incoming>, Error>
         .map_err(|_| Error::Damaged { id: record.id, what: "the sealed document is no JSON" })?;
     let text = |name: &str| open.get(name).and_then(Value::as_str);
     let mut incoming = match (text("source"), text("for")) {
-        (Some(source), _) => crate::segment::again(source, document),
+        (Some(_), _) => crate::segment::again(document),
         (None, stream) => Incoming::for_stream(StreamName::new(stream.unwrap_or(crate::UNKNOWN)), document),
     };
     // It happened when it happened, whatever the clock says now.

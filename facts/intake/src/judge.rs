@@ -11,6 +11,7 @@ use vault::Vault;
 use crate::Arrival;
 use crate::error::codes;
 use crate::incoming::{Incoming, Origin, Said, finding};
+use crate::segment::without_people;
 
 /// The stream under which arrivals that no contract takes are counted. Their own names come from outside and
 /// have no end.
@@ -122,11 +123,10 @@ impl Bench<'_> {
             Origin::Call(_) => "no contract has the source",
             Origin::Stream(_) => "there is no contract for the stream",
         };
-        let mut name: String =
-            incoming.origin.to_string().chars().take(64).flat_map(char::escape_debug).collect();
-        if name.len() < incoming.origin.to_string().len() {
-            name.push('…');
-        }
+        let name = match &incoming.origin {
+            Origin::Call(key) => without_people(key),
+            Origin::Stream(stream) => without_people(stream.as_str()),
+        };
         findings.push(finding(codes::NO_CONTRACT, Severity::Error, UNKNOWN, format!("{place} `{name}`")));
         let received_at = self.arrival.received_at;
         let key = incoming.key.map_or(Key::Content, Key::Sender);

@@ -245,8 +245,35 @@ impl Clock {
         };
         let Some(sent_at) = self.sent_at.filter(|_| self.corrects) else { return Ok(original) };
         let corrected = self.received_at - (sent_at - original);
-        Instant::try_from_micros(corrected.micros()).map_err(|error| error.to_string())
+        Instant::try_from_micros(corrected.micros()).map_err(in_words)
     }
+}
+
+/// The value is not quoted: no contract has said yet that it may lie open.
+fn in_words(error: event::ParseInstantError) -> String {
+    match error {
+        event::ParseInstantError::Unreadable { .. } => {
+            "`timestamp` must be a time like `2026-01-31T12:00:00Z`".to_owned()
+        }
+        event::ParseInstantError::OutOfRange { .. } => {
+            "`timestamp` lies outside the years 1900 to 2199".to_owned()
+        }
+    }
+}
+
+/// A name that came from outside, as it may lie open: names are words of the sender's programme, but some put
+/// people into them.
+pub(crate) fn without_people(name: &str) -> String {
+    let mut n_digits = 0;
+    let digits_in_a_row = name.chars().any(|c| {
+        n_digits = if c.is_numeric() { n_digits + 1 } else { 0 };
+        n_digits >= 6
+    });
+    if !name.contains('@') && !digits_in_a_row && name.chars().count() <= 100 {
+        return name.chars().flat_map(char::escape_debug).collect();
+    }
+    let call = name.split_once(':').map_or("", |(call, _)| call);
+    if Call::ALL.iter().any(|c| c.as_str() == call) { format!("{call}:…") } else { "…".to_owned() }
 }
 
 fn item(members: Map<String, Value>, clock: &Clock) -> Result<Incoming, Refusal> {
@@ -385,21 +412,19 @@ fn consents(members: &Map<String, Value>) -> (Vec<Said>, Vec<Finding>) {
     (said, notes)
 }
 
-/// A call taken out of quarantine, to be judged anew under the source it came with.
-pub(crate) fn again(source: &str, document: Value) -> Incoming {
+/// A call taken out of quarantine, to be judged anew.
+pub(crate) fn again(document: Value) -> Incoming {
+    let unknown = Origin::Call("unknown".to_owned());
     let Value::Object(members) = document else {
-        return Incoming {
-            origin: Origin::Call(source.to_owned()),
-            ..Incoming::for_stream(source.into(), document)
-        };
+        return Incoming { origin: unknown, ..Incoming::for_stream("unknown".into(), document) };
     };
+    let source = call_of(&members).and_then(|call| source_key(call, &members));
     let (consents, notes) = consents(&members);
     let clock = Clock { sent_at: None, received_at: Instant::default(), corrects: false };
-    let says_when = members.contains_key("timestamp") || members.contains_key("originalTimestamp");
     Incoming {
-        origin: Origin::Call(source.to_owned()),
+        origin: source.map_or(unknown, Origin::Call),
         key: message_id(&members).ok().flatten().map(String::into_bytes),
-        occurred_at: if says_when { clock.when(&members).map(Some) } else { Ok(Some(Instant::default())) },
+        occurred_at: clock.when(&members).map(Some),
         named: named(&members),
         consents,
         notes,

@@ -203,6 +203,17 @@ fn strangers_go_to_quarantine_under_their_person_or_under_a_key_of_the_stream() 
     assert_eq!(codes, ["MR2010"]);
     assert_eq!(record.subject, house.vault.pseudonym("user_id", "u-17"));
     assert!(open_text(record).contains("track:Unheard Of") && !open_text(record).contains("secret"));
+    for name in ["Mail of ann@example.com", "Order 12345678", &"x".repeat(200)] {
+        let outcome = house.one(json!({"type": "track", "event": name}));
+        let (record, _) = quarantined(&outcome);
+        assert!(
+            !open_text(record).contains(name) && open_text(record).contains("track:…"),
+            "{}",
+            open_text(record)
+        );
+        let again = reopen(&house.vault, record).unwrap().unwrap();
+        assert_eq!(again.origin, intake::Origin::Call(format!("track:{name}")));
+    }
     let outcome = house.one(json!({"type": "track", "event": "Unheard Of", "userId": "null"}));
     let (record, _) = quarantined(&outcome);
     assert!(record.subject.is_none());
