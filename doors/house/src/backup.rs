@@ -61,12 +61,13 @@ impl House {
 ///
 /// # Errors
 /// [`Error::Backup`]
-pub fn restore(backup: &Path, project: &Path, data: &Path) -> Result<(), Error> {
+pub fn restore(backup: &Path, project: &Path) -> Result<(), Error> {
     let wrong = |reason: String| Error::Backup { path: backup.to_path_buf(), reason };
     if !backup.join("backup.json").exists() {
         return Err(wrong("this is no backup: it has no backup.json".to_owned()));
     }
-    let layout = Layout::new(&project.join(data));
+    let settings = crate::settings::Settings::load(&backup.join("maschinenraum.toml"))?;
+    let layout = Layout::new(&project.join(&settings.instance.data));
     if layout.exists() {
         return Err(wrong(format!("`{}` holds an instance already", layout.root().display())));
     }

@@ -46,7 +46,7 @@ pub use layout::{Instance, Layout};
 pub use modelspec::{Costs, Examples, GateSpec, Label, ModelSpec, Test};
 pub use outcomes::{BudgetState, Told};
 pub use project::Project;
-pub use replaying::Verdict;
+pub use replaying::{Verdict, rebuild_state};
 pub use rooms::{Composition, Rooms};
 pub use settings::{DEFAULTS, Settings};
 pub use status::Status;

@@ -61,6 +61,16 @@ impl House {
     }
 }
 
+/// Throws the state of a project away; opening it folds the journal anew.
+///
+/// # Errors
+/// [`Error::Project`], [`Error::Directory`]
+pub fn rebuild_state(project: &Path) -> Result<(), Error> {
+    let project = crate::Project::load(project)?;
+    let layout = Layout::new(&project.data_dir());
+    crate::layout::write_durably(&layout.composition(), b"")
+}
+
 /// Folds the journal into a fresh state and puts it in the place of the old one.
 ///
 /// # Errors

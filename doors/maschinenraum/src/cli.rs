@@ -1,0 +1,348 @@
+//! Every command and its flags; help texts are made from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The engine room of AI for marketing and operations: consented records in, governed decisions out, every one
+/// measured.
+#[derive(Parser, Debug)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// The project directory.
+    #[arg(long, short = 'C', global = true, default_value = ".", env = "MASCHINENRAUM_PROJECT")]
+    pub project: PathBuf,
+    /// Data as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// More log lines; twice for more still.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Log lines as JSON.
+    #[arg(long, global = true)]
+    pub log_json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Starts a project directory, from a sample file or as the example shop.
+    ///
+    /// Example: maschinenraum init --from orders.csv --stream orders my-project
+    Init(Init),
+    /// Checks the project without a server, and files against their contracts; exit code 1 where something breaks.
+    ///
+    /// Example: maschinenraum check --file orders=samples/orders.csv
+    Check {
+        /// A file to hold against a contract, as STREAM=PATH; may be given often.
+        #[arg(long = "file", value_name = "STREAM=PATH")]
+        files: Vec<String>,
+        /// Findings shown per file at most.
+        #[arg(long, default_value_t = 20)]
+        most: usize,
+    },
+    /// Puts the checked project into force: folds the state anew where contracts or views have changed.
+    Apply,
+    /// Runs the server until Ctrl-C or SIGTERM.
+    Serve {
+        /// Another address and port than the settings say.
+        #[arg(long)]
+        listen: Option<String>,
+    },
+    /// Brings a file in through a stream's contract: CSV, JSON lines or Parquet; resumable, and the same file twice is
+    /// one import.
+    ///
+    /// Example: maschinenraum import --stream orders data/orders.csv
+    Import(Import),
+    /// Makes a synthetic shop with known truth.
+    ///
+    /// Example: maschinenraum simulate shop --customers 5000 --seed 1 --out shop
+    Simulate(Simulate),
+    /// Trains a model of models/*.yaml: baseline and challenger, both registered dark with the gate's word.
+    Train {
+        /// The model.
+        model: String,
+    },
+    /// Models, their versions and cards.
+    Models {
+        /// One model.
+        model: Option<String>,
+        /// One version's card, as Markdown.
+        #[arg(long)]
+        version: Option<u32>,
+    },
+    /// Moves a model version towards traffic, through its gate.
+    ///
+    /// Example: maschinenraum promote response 2 --to canary --share 10 --reason "better on campaign 18"
+    Promote {
+        /// The model.
+        model: String,
+        /// The version.
+        version: u32,
+        /// Where to.
+        #[arg(long, value_enum)]
+        to: Stage,
+        /// Percent of the profiles that a canary serves.
+        #[arg(long, default_value_t = 10.0)]
+        share: f64,
+        /// Why; it is kept with the release.
+        #[arg(long)]
+        reason: String,
+        /// Who approves.
+        #[arg(long, env = "USER", default_value = "cli")]
+        by: String,
+    },
+    /// Takes a model's latest move to traffic back; in force with the next request.
+    Rollback {
+        /// The model.
+        model: String,
+        /// Why; it is kept with the release.
+        #[arg(long)]
+        reason: String,
+        /// Who orders it.
+        #[arg(long, env = "USER", default_value = "cli")]
+        by: String,
+    },
+    /// Decides for one person, or for everybody in a stream who consented.
+    ///
+    /// Example: maschinenraum decide next_order --id user_id=c00001
+    Decide {
+        /// The use case.
+        use_case: String,
+        /// The person, as TYPE=VALUE.
+        #[arg(long, value_name = "TYPE=VALUE", required_unless_present = "list")]
+        id: Option<String>,
+        /// A file of people: one value per line, or a CSV whose first column is named after the identifier type.
+        #[arg(long, value_name = "FILE", conflicts_with = "id")]
+        list: Option<PathBuf>,
+        /// What is known of this moment, as NAME=VALUE; may be given often.
+        #[arg(long = "context", value_name = "NAME=VALUE")]
+        context: Vec<String>,
+    },
+    /// Explains a decision: the feasible set, why not the others, features, versions, consent, outcomes.
+    Explain {
+        /// The decision's id.
+        decision: String,
+        /// The language.
+        #[arg(long, value_enum, default_value_t = Language::En)]
+        lang: Language,
+    },
+    /// Tells what came of a decision.
+    Outcome {
+        /// The decision's id.
+        decision: String,
+        /// What happened: click, order, complaint, …
+        kind: String,
+        /// What it was worth, in cents.
+        #[arg(long)]
+        value_cents: Option<i64>,
+        /// When it happened, if not now.
+        #[arg(long)]
+        at: Option<String>,
+    },
+    /// Records what a person said about a purpose.
+    ///
+    /// Example: maschinenraum consent --id email=a@example.org email_marketing withdrawn
+    Consent {
+        /// The person, as TYPE=VALUE.
+        #[arg(long, value_name = "TYPE=VALUE")]
+        id: String,
+        /// The purpose; without it, what the person said so far is shown.
+        purpose: Option<String>,
+        /// What was said.
+        #[arg(value_enum, requires = "purpose")]
+        status: Option<Said>,
+        /// The version of the wording that was shown.
+        #[arg(long, default_value = "")]
+        notice: String,
+    },
+    /// What a use case did: decisions by action and channel, cost, uplift against the holdout.
+    Report {
+        /// The use case.
+        use_case: String,
+    },
+    /// Hands chosen actions to a channel tool as CSV, identifiers opened under a grant, consent asked again.
+    ///
+    /// Example: maschinenraum export --claim newsletter-2026-11 > actions.csv
+    Export {
+        /// Names this export; the same name again goes on where it stopped.
+        #[arg(long)]
+        claim: String,
+    },
+    /// Sends chosen actions to the webhook of the settings.
+    Deliver,
+    /// Folds the journal anew: rebuilds the state, or verifies it beside the one in use.
+    Replay {
+        /// Build beside and compare digests; the state in use stays.
+        #[arg(long)]
+        verify: bool,
+    },
+    /// What was refused and why; mended records can be replayed.
+    Quarantine {
+        /// Judge this record anew by today's contract.
+        #[arg(long, value_name = "ID")]
+        replay: Option<String>,
+        /// Judge everything anew.
+        #[arg(long, conflicts_with = "replay")]
+        replay_all: bool,
+        /// Entries shown at most.
+        #[arg(long, default_value_t = 20)]
+        most: usize,
+    },
+    /// API keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// How the instance is: streams, counts, lag, budgets.
+    Status,
+    /// Copies the instance into an empty directory; the master key is not in it.
+    Backup {
+        /// The directory.
+        to: PathBuf,
+        /// Ask a running server at this URL, with an admin key in MASCHINENRAUM_KEY.
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+    },
+    /// Puts a backup into this (empty) project directory.
+    Restore {
+        /// The backup's directory.
+        from: PathBuf,
+    },
+    /// Does the main job once, from records to a measured uplift, on a synthetic shop or on the Complete Journey data.
+    Demo(Demo),
+}
+
+/// `init`
+#[derive(Args, Debug)]
+pub struct Init {
+    /// The directory to make.
+    pub dir: PathBuf,
+    /// A sample file (CSV, JSON lines, Parquet) to propose a contract from.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// The stream's name; without it, the file's.
+    #[arg(long, requires = "from")]
+    pub stream: Option<String>,
+}
+
+/// `import`
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The file.
+    #[arg(required_unless_present_any = ["list", "undo"])]
+    pub file: Option<PathBuf>,
+    /// The stream it fills.
+    #[arg(long, required_unless_present_any = ["list", "undo", "consents"])]
+    pub stream: Option<String>,
+    /// The file holds consents: purpose, status, at, and one identifier column.
+    #[arg(long, conflicts_with = "stream")]
+    pub consents: bool,
+    /// Show all imports.
+    #[arg(long)]
+    pub list: bool,
+    /// Take a whole import back.
+    #[arg(long, value_name = "BATCH")]
+    pub undo: Option<String>,
+}
+
+/// `simulate`
+#[derive(Args, Debug)]
+pub struct Simulate {
+    /// Which world.
+    #[arg(value_enum)]
+    pub world: World,
+    /// The directory to write: a project, its data below `data-in/`, and the truth.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Customers.
+    #[arg(long, default_value_t = 5_000)]
+    pub customers: u32,
+    /// What all draws come from.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `demo`
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Where to work; made new. Without it, a directory below `target/demo` or the system's for temporary files.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// A folder with the Complete Journey files (cj_*.parquet) instead of the synthetic shop.
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<PathBuf>,
+    /// Customers of the synthetic shop.
+    #[arg(long, default_value_t = 5_000)]
+    pub customers: u32,
+    /// What all draws of the synthetic shop come from.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// End after the report instead of leaving a server running.
+    #[arg(long)]
+    pub no_serve: bool,
+}
+
+/// `keys`
+#[derive(Subcommand, Debug)]
+pub enum Keys {
+    /// Makes a key and shows it once.
+    Create {
+        /// Whose it is.
+        name: String,
+        /// What it may do; may be given often.
+        #[arg(long = "scope", required = true)]
+        scopes: Vec<String>,
+        /// Days until it expires.
+        #[arg(long)]
+        days: Option<i64>,
+    },
+    /// Every key, without its secret.
+    List,
+    /// Revokes a key.
+    Revoke {
+        /// Its public part.
+        id: String,
+    },
+}
+
+/// Where a version moves.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Stage {
+    /// A share of the profiles.
+    Canary,
+    /// Everybody.
+    Live,
+    /// Nobody.
+    Dark,
+    /// Out of use.
+    Retired,
+}
+
+/// The language of texts.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Language {
+    /// English.
+    En,
+    /// German.
+    De,
+}
+
+/// What a person said.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Said {
+    /// Yes.
+    Granted,
+    /// No.
+    Denied,
+    /// No longer.
+    Withdrawn,
+}
+
+/// A world with known truth.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum World {
+    /// A shop with campaigns.
+    Shop,
+}

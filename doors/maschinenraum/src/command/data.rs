@@ -1,0 +1,182 @@
+//! `import`, `quarantine`, `simulate`: data in.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use event::RecordId;
+use house::{House, Imported};
+use simulate::{Config, World};
+
+use super::Ctx;
+use crate::cli::{Import, Simulate};
+use crate::out::{self, Code};
+
+/// Brings a file in, or shows and undoes imports.
+pub fn import(ctx: &Ctx, args: &Import) -> anyhow::Result<Code> {
+    let house = ctx.open()?;
+    if args.list {
+        let imports = house.imports()?;
+        if ctx.json {
+            out::json(&imports)?;
+        } else {
+            let rows: Vec<Vec<String>> = imports
+                .iter()
+                .map(|(batch, import)| {
+                    let counts = import.counts;
+                    vec![
+                        batch.to_string(),
+                        import.stream.clone(),
+                        import.file.clone(),
+                        format!("{:?}", import.stage).to_lowercase(),
+                        counts.n_rows.to_string(),
+                        counts.n_accepted.to_string(),
+                        counts.n_quarantined.to_string(),
+                        import.started_at.to_string(),
+                    ]
+                })
+                .collect();
+            out::table(&["batch", "stream", "file", "stage", "rows", "accepted", "refused", "started"], &rows);
+        }
+        house.close();
+        return Ok(Code::Fine);
+    }
+    if let Some(batch) = &args.undo {
+        let batch = batch.parse().context("--undo takes a batch as `import --list` shows it")?;
+        let alone = Arc::try_unwrap(house).map_err(|_| anyhow::anyhow!("the house is in use"))?;
+        alone.undo_import(batch, &user())?;
+        out::say("taken back; folding the state anew without it");
+        super::open(&ctx.project)?.close();
+        return Ok(Code::Fine);
+    }
+    let file = args.file.as_deref().context("a file is missing")?;
+    if args.consents {
+        let done = house.import_consents(file)?;
+        for (row, reason) in done.refused.iter().take(20) {
+            out::say(&format!("row {row}: {reason}"));
+        }
+        if ctx.json {
+            out::json(&done)?;
+        } else {
+            out::line(&format!("{} consents, {} rows refused", done.n_accepted, done.refused.len()));
+        }
+        house.close();
+        return Ok(Code::Fine);
+    }
+    let stream = args.stream.as_deref().context("--stream is missing")?;
+    let done = import_file(&house, file, stream)?;
+    if ctx.json {
+        out::json(&serde_json::json!({
+            "batch": done.batch, "counts": done.counts, "reasons": done.reasons, "repeated": done.repeated,
+        }))?;
+    } else {
+        print_import(stream, &done);
+    }
+    house.close();
+    Ok(Code::Fine)
+}
+
+/// Imports with a progress bar.
+pub fn import_file(house: &House, file: &Path, stream: &str) -> anyhow::Result<Imported> {
+    let bar = out::bar(std::fs::metadata(file).map_or(0, |meta| meta.len()), stream);
+    let done = house.import(file, stream, |progress| bar.set_position(progress.n_bytes))?;
+    bar.finish_and_clear();
+    Ok(done)
+}
+
+/// One line per fact of an import.
+pub fn print_import(stream: &str, done: &Imported) {
+    let counts = done.counts;
+    let before = if done.repeated { " (imported before; nothing to do)" } else { "" };
+    out::line(&format!(
+        "{stream}: {} rows = {} accepted + {} quarantined + {} duplicates{before}",
+        counts.n_rows, counts.n_accepted, counts.n_quarantined, counts.n_duplicates
+    ));
+    for (code, (n, example)) in &done.reasons {
+        out::line(&format!("  {code} × {n}, for example: {example}"));
+    }
+    if done.n_resumed > 0 && !done.repeated {
+        out::line(&format!("  went on behind row {}", done.n_resumed));
+    }
+    out::line(&format!("  batch {} (take it back with `import --undo {0}`)", done.batch));
+}
+
+/// Shows what was refused, or judges it anew.
+pub fn quarantine(ctx: &Ctx, replay: Option<&str>, all: bool, most: usize) -> anyhow::Result<Code> {
+    let house = ctx.open()?;
+    if let Some(id) = replay {
+        let id: RecordId = id.parse().with_context(|| format!("`{id}` is no record id"))?;
+        print_outcome(id, &house.requeue(id)?);
+        house.close();
+        return Ok(Code::Fine);
+    }
+    let refused = house.quarantine(None, if all { usize::MAX } else { most })?;
+    if all {
+        let (mut mended, mut still) = (0, 0);
+        for (id, _) in refused.iter().filter(|(_, one)| !one.mended) {
+            match house.requeue(*id)? {
+                intake::Outcome::Accepted { .. } => mended += 1,
+                _ => still += 1,
+            }
+        }
+        out::line(&format!("{mended} accepted now, {still} still refused"));
+    } else if ctx.json {
+        out::json(&refused)?;
+    } else {
+        let rows: Vec<Vec<String>> = refused
+            .iter()
+            .map(|(id, one)| {
+                let first = one.reasons.first();
+                vec![
+                    id.to_string(),
+                    one.stream.clone(),
+                    first.map(|reason| reason.code.clone()).unwrap_or_default(),
+                    if one.mended { "mended" } else { "" }.to_owned(),
+                    first.map(|reason| reason.message.clone()).unwrap_or_default(),
+                ]
+            })
+            .collect();
+        out::table(&["record", "stream", "code", "", "why"], &rows);
+    }
+    house.close();
+    Ok(Code::Fine)
+}
+
+fn print_outcome(id: RecordId, outcome: &intake::Outcome) {
+    match outcome {
+        intake::Outcome::Accepted { record, .. } => {
+            out::line(&format!("{id} is accepted now, as record {}", record.id));
+        }
+        intake::Outcome::Quarantined { findings, .. } => {
+            out::line(&format!("{id} is still refused:"));
+            findings.iter().for_each(|finding| out::line(&format!("  {finding}")));
+        }
+        intake::Outcome::Duplicate { .. } => out::line(&format!("{id} repeats a record that is there")),
+        intake::Outcome::Refused(refusal) => out::line(&format!("{id} is refused: {refusal}")),
+    }
+}
+
+/// Writes a synthetic shop: project, data and truth.
+pub fn simulate(args: &Simulate) -> anyhow::Result<Code> {
+    let crate::cli::World::Shop = args.world;
+    if args.out.join("maschinenraum.toml").exists() {
+        bail!("`{}` is a project already", args.out.display());
+    }
+    let world = World::new(Config { n_customers: args.customers, seed: args.seed, ..Config::default() })?;
+    write_shop(&world, &args.out)?;
+    out::say(&format!("wrote a shop of {} customers to {}", args.customers, args.out.display()));
+    Ok(Code::Fine)
+}
+
+/// Writes a world's project, and its data below `data-in/`.
+pub fn write_shop(world: &World, dir: &Path) -> anyhow::Result<simulate::History> {
+    simulate::write(&world.project_files(), dir)?;
+    let history = world.history();
+    simulate::write(history.files(), &dir.join("data-in"))?;
+    Ok(history)
+}
+
+/// Who runs the command.
+pub fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "cli".to_owned())
+}

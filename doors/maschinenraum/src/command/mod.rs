@@ -1,0 +1,99 @@
+//! The commands, each in its room; here they are told apart.
+
+mod data;
+mod decisions;
+mod demo;
+mod demo_cj;
+mod learning;
+mod project;
+mod running;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use house::{House, Identifier, Project};
+use policy::{Principal, Scope};
+
+use crate::cli::{Cli, Command};
+use crate::out::Code;
+
+/// Runs a command.
+///
+/// # Errors
+/// Whatever keeps it from being done.
+pub fn run(cli: Cli) -> anyhow::Result<Code> {
+    let ctx = Ctx { project: cli.project, json: cli.json };
+    match cli.command {
+        Command::Init(args) => project::init(&args),
+        Command::Check { files, most } => project::check(&ctx, &files, most),
+        Command::Apply => project::apply(&ctx),
+        Command::Serve { listen } => running::serve(&ctx, listen.as_deref()),
+        Command::Import(args) => data::import(&ctx, &args),
+        Command::Simulate(args) => data::simulate(&args),
+        Command::Train { model } => learning::train(&ctx, &model),
+        Command::Models { model, version } => learning::models(&ctx, model.as_deref(), version),
+        Command::Promote { model, version, to, share, reason, by } => {
+            learning::promote(&ctx, &model, version, to, share, &reason, &by)
+        }
+        Command::Rollback { model, reason, by } => learning::rollback(&ctx, &model, &reason, &by),
+        Command::Decide { use_case, id, list, context } => {
+            decisions::decide(&ctx, &use_case, id.as_deref(), list.as_deref(), &context)
+        }
+        Command::Explain { decision, lang } => decisions::explain(&ctx, &decision, lang),
+        Command::Outcome { decision, kind, value_cents, at } => {
+            decisions::outcome(&ctx, &decision, &kind, value_cents, at.as_deref())
+        }
+        Command::Consent { id, purpose, status, notice } => {
+            decisions::consent(&ctx, &id, purpose.as_deref(), status, &notice)
+        }
+        Command::Report { use_case } => decisions::report(&ctx, &use_case),
+        Command::Export { claim } => decisions::export(&ctx, &claim),
+        Command::Deliver => decisions::deliver(&ctx),
+        Command::Replay { verify } => running::replay(&ctx, verify),
+        Command::Quarantine { replay, replay_all, most } => {
+            data::quarantine(&ctx, replay.as_deref(), replay_all, most)
+        }
+        Command::Keys(args) => running::keys(&ctx, args),
+        Command::Status => running::status(&ctx),
+        Command::Backup { to, server } => running::backup(&ctx, &to, server.as_deref()),
+        Command::Restore { from } => running::restore(&ctx, &from),
+        Command::Demo(args) => demo::run(&ctx, &args),
+    }
+}
+
+/// What every command is told.
+pub struct Ctx {
+    /// The project directory.
+    pub project: std::path::PathBuf,
+    /// Data as JSON.
+    pub json: bool,
+}
+
+impl Ctx {
+    /// Opens the project's house.
+    pub fn open(&self) -> anyhow::Result<Arc<House>> {
+        open(&self.project)
+    }
+}
+
+/// Opens a project's house.
+pub fn open(dir: &Path) -> anyhow::Result<Arc<House>> {
+    let project = Project::load(dir)?;
+    Ok(Arc::new(House::open(project)?))
+}
+
+/// Whoever has the command line has the machine: all scopes, under the name of the person.
+pub fn operator(name: &str) -> Principal {
+    Principal::new(name, Scope::ALL)
+}
+
+/// `user_id=c00001`
+pub fn identifier(text: &str) -> anyhow::Result<Identifier> {
+    let (kind, value) =
+        text.split_once('=').with_context(|| format!("`{text}` is not TYPE=VALUE, like user_id=c00001"))?;
+    if kind.is_empty() || value.is_empty() {
+        bail!("`{text}` is not TYPE=VALUE, like user_id=c00001");
+    }
+    Ok(Identifier { kind: kind.to_owned(), value: value.to_owned() })
+}

@@ -1,0 +1,142 @@
+//! `init`, `check`, `apply`: the project directory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use house::{DEFAULTS, Finding, Project};
+use intake::file;
+
+use super::Ctx;
+use crate::cli::Init;
+use crate::out::{self, Code};
+
+/// Rows that a proposed contract is made from.
+const SAMPLE_ROWS: usize = 2_000;
+
+/// Starts a project directory.
+pub fn init(args: &Init) -> anyhow::Result<Code> {
+    let settings = args.dir.join("maschinenraum.toml");
+    if settings.exists() {
+        bail!("`{}` is a project already", args.dir.display());
+    }
+    for folder in ["contracts", "features", "models", "usecases", "goldsets"] {
+        std::fs::create_dir_all(args.dir.join(folder))
+            .with_context(|| format!("cannot make `{}`", args.dir.join(folder).display()))?;
+    }
+    std::fs::write(args.dir.join(".gitignore"), "/data/\n/master.key\n")?;
+    let mut text = DEFAULTS.to_owned();
+    let mut written = vec!["maschinenraum.toml".to_owned(), ".gitignore".to_owned()];
+    if let Some(from) = &args.from {
+        let file = file::inspect(from, |_| {})?;
+        let name = args.stream.clone().unwrap_or_else(|| stem(from));
+        let sample = file.sample(SAMPLE_ROWS)?;
+        let yaml = contract::propose(&name, &sample.rows);
+        let path = format!("contracts/{name}.yaml");
+        std::fs::write(args.dir.join(&path), yaml)?;
+        written.push(path);
+        text.push_str("\n[purposes.analytics]\nbasis = \"consent\"\ndescription = \"Understand how things are used\"\n");
+    }
+    std::fs::write(&settings, text)?;
+    for path in written {
+        out::say(&format!("wrote {}", args.dir.join(path).display()));
+    }
+    out::say("next: read and correct the contract, then `maschinenraum check`");
+    Ok(Code::Fine)
+}
+
+fn stem(path: &Path) -> String {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
+    stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+/// Checks the project, and files against their contracts.
+pub fn check(ctx: &Ctx, files: &[String], most: usize) -> anyhow::Result<Code> {
+    let (project, mut findings) = Project::read(&ctx.project)?;
+    let mut judged = Vec::new();
+    for pair in files {
+        let (stream, path) =
+            pair.split_once('=').with_context(|| format!("`{pair}` is not STREAM=PATH"))?;
+        judged.push(check_file(&project, stream, Path::new(path), most, &mut findings)?);
+    }
+    if ctx.json {
+        out::json(&findings)?;
+    } else {
+        for finding in &findings {
+            out::line(&finding.to_string());
+        }
+    }
+    for line in judged {
+        out::say(&line);
+    }
+    let n_errors = findings.iter().filter(|finding| finding.is_error()).count();
+    let rest = findings.len() - n_errors;
+    out::say(&format!(
+        "{} contracts, {} views, {} models, {} use cases: {n_errors} errors, {rest} other findings",
+        project.contracts.iter().count(),
+        project.views.iter().count(),
+        project.models.len(),
+        project.use_cases.len()
+    ));
+    Ok(if n_errors > 0 { Code::Findings } else { Code::Fine })
+}
+
+fn check_file(
+    project: &Project,
+    stream: &str,
+    path: &Path,
+    most: usize,
+    findings: &mut Vec<Finding>,
+) -> anyhow::Result<String> {
+    let Some(contract) = project.contracts.newest_named(stream) else {
+        bail!("no contract describes the stream `{stream}`");
+    };
+    let file = file::inspect(path, |_| {})?;
+    let bar = out::bar(file.n_bytes(), "checking");
+    let (mut n_rows, mut n_bad, mut shown) = (0_u64, 0_u64, 0_usize);
+    let mut kinds: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut rows = file.rows(0)?;
+    while let Some(row) = rows.next() {
+        let row = row?;
+        n_rows += 1;
+        if n_rows % 1_024 == 0 {
+            bar.set_position(rows.progress().n_bytes);
+        }
+        let mut found = contract.check_limits(&row.raw);
+        found.extend(row.finding);
+        if found.is_empty() {
+            found = contract.check(&contract.bind(&row.raw));
+        }
+        n_bad += u64::from(found.iter().any(Finding::is_error));
+        for mut finding in found {
+            *kinds.entry(finding.code).or_default() += 1;
+            if shown < most {
+                shown += 1;
+                finding.file = Some(path.display().to_string());
+                // A header takes the first line of a CSV file.
+                let header = u64::from(matches!(file.format(), file::Format::Csv { .. }));
+                finding.line = u32::try_from(row.number + header).ok();
+                findings.push(finding);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    let kinds: Vec<String> = kinds.iter().map(|(code, n)| format!("{code} × {n}")).collect();
+    let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+    Ok(format!("{}: {n_rows} rows, {n_bad} would be refused{kinds}", path.display()))
+}
+
+/// Puts the project into force.
+pub fn apply(ctx: &Ctx) -> anyhow::Result<Code> {
+    let house = ctx.open()?;
+    let project = house.project();
+    out::say(&format!(
+        "in force: {} contracts, {} views, {} models, {} use cases",
+        project.contracts.iter().count(),
+        project.views.iter().count(),
+        project.models.len(),
+        project.use_cases.len()
+    ));
+    house.close();
+    Ok(Code::Fine)
+}

@@ -1,0 +1,21 @@
+//! The binary: commands in, answers out. Data goes to stdout, everything else to stderr.
+//!
+//! Exit codes: 0 done · 1 findings or a verdict that does not hold · 2 wrong use · 3 an error, explained on stderr.
+
+mod cli;
+mod command;
+mod out;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    let cli = cli::Cli::parse();
+    out::start_logging(cli.verbose, cli.log_json);
+    match command::run(cli) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            out::complain(&error);
+            out::Code::Error.into()
+        }
+    }
+}
