@@ -7,7 +7,7 @@
 
 use event::Instant;
 
-use crate::tables::Contact;
+use crate::rows::Contact;
 use crate::usecase::{Cap, CapScope, UseCase};
 
 /// How many contacts lie in the window of each cap of a use case, at `now`, in the use case's order.

@@ -33,6 +33,8 @@ pub struct Explanation {
     pub chosen: Chosen,
     /// What it costs.
     pub cost: Cents,
+    /// The currency of every amount in it.
+    pub currency: String,
     /// What is set aside.
     pub reservation: Option<Reservation>,
     /// What it might have spent.
@@ -97,6 +99,7 @@ pub fn explain(record: &DecisionRecord, outcomes: &[Outcome], sends: &[Send]) ->
         purpose: record.purpose.clone(),
         chosen: record.chosen.clone(),
         cost: record.cost,
+        currency: record.currency.clone(),
         reservation: record.reservation.clone(),
         allowed: record.allowance.as_ref().map(|allowance| allowance.amount),
         has_evidence: evidence.is_some(),

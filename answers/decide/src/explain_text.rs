@@ -11,7 +11,7 @@ use crate::usecase::{Cap, CapScope, NO_ACTION, ScoreSource};
 use crate::value::{Observed, Origin, Value};
 
 pub(crate) fn write(explanation: &Explanation, language: Language) -> String {
-    let mut text = Text { out: String::new(), language };
+    let mut text = Text { out: String::new(), language, currency: explanation.currency.clone() };
     text.head(explanation);
     text.feasible(explanation);
     text.why_not(explanation);
@@ -24,6 +24,7 @@ pub(crate) fn write(explanation: &Explanation, language: Language) -> String {
 struct Text {
     out: String,
     language: Language,
+    currency: String,
 }
 
 impl Text {
@@ -64,7 +65,7 @@ impl Text {
     }
 
     fn money(&self, amount: Cents) -> String {
-        self.number(amount.in_units())
+        format!("{} {}", self.number(amount.in_units()), self.currency)
     }
 
     fn name(&self, action: &str) -> String {
@@ -115,7 +116,7 @@ impl Text {
                 "The profile is held out to measure against: it gets nothing.",
                 "Das Profil gehört zur Vergleichsgruppe: Es bekommt nichts.",
             );
-            self.line(line.to_owned());
+            self.line(line);
         }
         let line = match e.reproduces {
             Some(true) => self.say(
@@ -131,7 +132,7 @@ impl Text {
                 "Die Belege sind versiegelt oder gelöscht: Werte, Scores und Gründe fehlen hier.",
             ),
         };
-        self.line(line.to_owned());
+        self.line(line);
     }
 
     fn feasible(&mut self, e: &Explanation) {
@@ -140,8 +141,10 @@ impl Text {
         }
         self.heading("What was feasible", "Was möglich war");
         let titles = match self.language {
-            Language::English => ["action", "score", "value", "cost", "gain (ct)", "probability"],
-            Language::German => ["Aktion", "Score", "Wert", "Kosten", "Gewinn (ct)", "Wahrscheinlichkeit"],
+            Language::English => ["action", "score", "value", "cost", "expected gain", "probability"],
+            Language::German => {
+                ["Aktion", "Score", "Wert", "Kosten", "Gewinn (erwartet)", "Wahrscheinlichkeit"]
+            }
         };
         let mut rows = vec![titles.map(str::to_owned)];
         for candidate in &e.feasible {
@@ -150,7 +153,7 @@ impl Text {
                 candidate.score.map_or_else(|| "–".to_owned(), |score| self.fixed(score, 4)),
                 self.money(candidate.value),
                 self.money(candidate.cost),
-                self.fixed(candidate.gain, 2),
+                format!("{} {}", self.fixed(candidate.gain / 100.0, 4), self.currency),
                 self.percent(candidate.propensity),
             ]);
         }

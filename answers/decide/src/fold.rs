@@ -11,10 +11,10 @@ use crate::fold_budget;
 use crate::money::Cents;
 use crate::outcome::{OUTCOMES, Outcome, SENDS, Send, SendStatus};
 use crate::record::{DECISION_VERSION, DECISIONS};
-use crate::tables::{
-    Assigned, Contact, Due, OpenReservation, OutcomeRow, SendState, Standing, StoredDecision, StoredFinding,
-    Tables, Used,
+use crate::rows::{
+    Assigned, Contact, OpenReservation, OutcomeRow, SendState, Standing, StoredDecision, StoredFinding, Used,
 };
+use crate::tables::{Due, Tables};
 use crate::tally::{Tally, kind_of};
 use crate::usecase::{MAX_WINDOW, NO_ACTION};
 

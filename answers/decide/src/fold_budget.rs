@@ -8,7 +8,8 @@ use crate::budget::{BUDGETS, BudgetEvent, grant_id, home};
 use crate::finding::code;
 use crate::fold::note;
 use crate::money::Cents;
-use crate::tables::{Account, BudgetTerms, Grant, Outstanding, Purse, Tables};
+use crate::rows::{Account, BudgetTerms, Grant, Outstanding, Purse};
+use crate::tables::Tables;
 
 const FOLD: &str = "decide";
 

@@ -3,8 +3,8 @@
 
 use event::{RecordId, Subject};
 
+use crate::rows::Assigned;
 use crate::situation::Arm;
-use crate::tables::Assigned;
 use crate::usecase::Holdout;
 
 /// The arm of a profile.

@@ -37,6 +37,7 @@ mod record;
 mod report;
 mod reproduce;
 mod rng;
+mod rows;
 mod situation;
 mod stats;
 mod tables;
@@ -69,12 +70,13 @@ pub use record::{
 };
 pub use report::{ChannelTally, Collector, Group, Report, Uplift};
 pub use reproduce::{Mismatch, reproduce, reproduce_with};
+pub use rows::{
+    Account, Assigned, BudgetTerms, Contact, Grant, OpenReservation, OutcomeRow, Outstanding, Purse,
+    SendState, Standing, StoredDecision, StoredFinding, Used,
+};
 pub use situation::{Allowance, Arm, CapState, Consent, Score, Situation};
 pub use stats::Estimate;
-pub use tables::{
-    Account, Assigned, BudgetTerms, Contact, Grant, OpenReservation, OutcomeRow, Outstanding, Purse,
-    SendState, Standing, StoredDecision, StoredFinding, Tables, Used,
-};
+pub use tables::Tables;
 pub use tally::{ActionTally, KindTally, Tally};
 pub use till::{Taken, Till};
 pub use usecase::{

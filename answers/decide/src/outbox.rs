@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::chore::{self, Chore};
 use crate::outcome::{SENDS, Send, SendStatus};
-use crate::tables::{OpenReservation, SendState, Standing};
+use crate::rows::{OpenReservation, SendState, Standing};
 
 /// What to do next with an open reservation.
 #[derive(Clone, Debug, PartialEq)]

@@ -55,6 +55,8 @@ pub struct DecisionRecord {
     pub allowance: Option<Allowance>,
     /// What it costs.
     pub cost: Cents,
+    /// The currency of every amount in it: three letters.
+    pub currency: String,
     /// The holdout and the profile's arm.
     pub holdout: HeldOut,
     /// How one was drawn.
@@ -211,6 +213,7 @@ impl DecisionRecord {
             reservation,
             allowance: situation.allowance,
             cost,
+            currency: use_case.budget.currency.clone(),
             holdout: HeldOut {
                 salt: use_case.holdout.salt.clone(),
                 share: use_case.holdout.share,

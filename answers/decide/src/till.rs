@@ -13,8 +13,9 @@ use store::Error;
 use crate::budget::{self, BUDGETS, BudgetEvent};
 use crate::chore::Chore;
 use crate::money::Cents;
+use crate::rows::{Grant, Purse};
 use crate::situation::Allowance;
-use crate::tables::{Grant, Purse, Tables};
+use crate::tables::Tables;
 use crate::usecase::UseCase;
 
 /// How long an ask may stay unanswered, or a refusal stand, before it is asked again.
@@ -69,7 +70,7 @@ impl Till {
     }
 
     /// Sets aside, for the decision of this `ticket`, enough for the use case's most expensive action, or what
-    /// there is. The ticket is any id of the caller's that names the attempt.
+    /// there is. The ticket names the attempt; the id of the decision is the best one, see [`Till::reconcile`].
     ///
     /// # Errors
     /// [`Error`] where the store fails; nothing is set aside then.
@@ -130,6 +131,22 @@ impl Till {
                 self.by_grant.remove(&held.grant);
             }
         }
+    }
+
+    /// Forgets every ticket that is the id of a decision the tables show: what a caller that gave up waiting left
+    /// behind. Only where tickets are the ids of their decisions ([`crate::decision_id`], with the seed drawn first).
+    ///
+    /// # Errors
+    /// [`Error`] where the store fails.
+    pub fn reconcile(&mut self, tables: &Tables) -> Result<(), Error> {
+        let mut folded = Vec::new();
+        for ticket in self.held.keys() {
+            if tables.standings.peek(ticket)?.is_some() {
+                folded.push(*ticket);
+            }
+        }
+        folded.into_iter().for_each(|ticket| self.give_back(ticket));
+        Ok(())
     }
 
     /// True where a decision on its way may still reserve from the grant.
@@ -212,5 +229,100 @@ impl Till {
             payload: BudgetEvent::Asked { budget, account, spender: self.spender, seq, wanted, until }
                 .to_payload(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{decide, now, situation, subject, use_case};
+    use crate::{DECISIONS, DecideFold};
+    use event::{Payload, Record, StreamName, Version};
+    use store::{Emissions, Fold, Scope};
+
+    fn fold(tables: &mut Tables, id: RecordId, stream: &str, to: Subject, open: Vec<u8>) -> Vec<Record> {
+        let record = Record {
+            id,
+            stream: StreamName::new(stream),
+            contract: Version::new(1, 0, 0),
+            subject: to,
+            occurred_at: now(),
+            known_at: now(),
+            batch: None,
+            cause: None,
+            key_epoch: 0,
+            payload: Payload { open: open.into(), cells: Vec::new() },
+        };
+        let mut out = Emissions::default();
+        DecideFold.fold(tables, &record, &mut out).unwrap();
+        out.take()
+    }
+
+    fn ticket(n: u8) -> RecordId {
+        RecordId::external("ticket", &[n])
+    }
+
+    /// A partition alone in the world, with its budget set and its first ask answered.
+    fn open(total: i64) -> (Tables, Till, UseCase) {
+        let mut use_case = use_case();
+        use_case.budget.total = Cents::new(total);
+        let mut tables = Tables::open(&Scope::memory(Partition(0)));
+        let mut till = Till::new(Partition(0), 1, Span::from_secs(600));
+        let set = crate::set_budget(&use_case);
+        fold(&mut tables, set.id, set.stream, set.subject, set.payload);
+        let ask = till.prepare(&tables, &use_case, now()).unwrap().unwrap();
+        assert_eq!(till.prepare(&tables, &use_case, now()).unwrap(), None, "asked a moment ago");
+        for answer in fold(&mut tables, ask.id, ask.stream, ask.subject, ask.payload) {
+            fold(&mut tables, answer.id, BUDGETS, answer.subject, answer.payload.open.to_vec());
+        }
+        (tables, till, use_case)
+    }
+
+    /// The amounts that decisions taking one after the other may spend, in cents.
+    fn check(total: i64, expected: &[i64]) {
+        let (tables, mut till, use_case) = open(total);
+        let amounts: Vec<i64> = (0..expected.len() as u8)
+            .map(|n| {
+                let taken = till.take(&tables, &use_case, ticket(n), now()).unwrap();
+                taken.allowance.map_or(0, |allowance| allowance.amount.parts() / Cents::new(1).parts())
+            })
+            .collect();
+        assert_eq!(amounts, expected);
+    }
+
+    #[test]
+    fn what_is_taken_is_gone() {
+        check(200, &[85, 85, 30, 0, 0]);
+        check(84, &[84, 0]);
+        check(0, &[]);
+    }
+
+    #[test]
+    fn what_is_not_kept_comes_back() {
+        let (tables, mut till, use_case) = open(100);
+        let take = |till: &mut Till, n| till.take(&tables, &use_case, ticket(n), now()).unwrap().allowance;
+        let first = take(&mut till, 1).unwrap();
+        till.keep(ticket(1), Cents::new(10));
+        assert_eq!(take(&mut till, 2).unwrap().amount, Cents::new(85));
+        till.keep(ticket(2), Cents::ZERO);
+        assert!(till.holds(first.grant));
+        till.give_back(ticket(1));
+        till.give_back(ticket(1));
+        assert!(!till.holds(first.grant));
+        assert_eq!(take(&mut till, 3).unwrap().amount, Cents::new(85));
+        assert_eq!(take(&mut till, 3), None, "a ticket takes once");
+        assert_eq!(till.take(&tables, &use_case, ticket(4), first.expires).unwrap().allowance, None);
+    }
+
+    #[test]
+    fn a_folded_decision_is_forgotten() {
+        let (mut tables, mut till, use_case) = open(100);
+        let record = decide(situation(), 4);
+        let allowance = till.take(&tables, &use_case, record.decision, now()).unwrap().allowance.unwrap();
+        till.reconcile(&tables).unwrap();
+        assert!(till.holds(allowance.grant));
+        fold(&mut tables, record.decision, DECISIONS, subject(1), record.open_part().unwrap());
+        till.reconcile(&tables).unwrap();
+        assert!(!till.holds(allowance.grant));
     }
 }

@@ -322,8 +322,8 @@ fn an_explanation_reads_well_in_both_languages() {
         ),
         (&english, "(do nothing)"),
         (&german, "120,5"),
-        (&english, "redeem 12.50"),
-        (&german, "redeem 12,50"),
+        (&english, "redeem 12.50 EUR"),
+        (&german, "redeem 12,50 EUR"),
         (&english, "bit for bit"),
         (&german, "Modell spring_response Version 3 (live)"),
     ] {
@@ -362,4 +362,23 @@ fn choosing_is_fast() {
     }
     println!("choose: {best:?} with 10 actions and 23 inputs");
     assert!(best < std::time::Duration::from_micros(200), "{best:?}");
+}
+
+/// The stored format stays readable for ever, and what was decided under it reproduces: these files were written
+/// by the first build.
+#[test]
+fn version_1_stays_readable() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/wire/v1");
+    let record = decide(situation(), 4);
+    let (open, evidence) = (folder.join("decision.json"), folder.join("evidence.json"));
+    if std::env::var_os("WRITE_WIRE_SAMPLE").is_some() {
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(&open, record.open_part().unwrap()).unwrap();
+        std::fs::write(&evidence, record.personal_part().unwrap().unwrap()).unwrap();
+    }
+    let (open, evidence) = (std::fs::read(open).unwrap(), std::fs::read(evidence).unwrap());
+    let read = DecisionRecord::from_parts(&open, Some(&evidence)).unwrap();
+    assert_eq!(reproduce(&read), Ok(()));
+    assert_eq!(read, record, "version 1 may not change: make a version 2");
+    assert_eq!(record.open_part().unwrap(), open, "version 1 may not change: make a version 2");
 }
