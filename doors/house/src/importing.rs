@@ -21,7 +21,7 @@ pub struct Imported {
     pub batch: BatchId,
     /// How the rows fared, over all runs of this import.
     pub counts: Counts,
-    /// Refusals by code of their first finding, with one example each.
+    /// Refusals by code and field of their first finding, with one example each.
     pub reasons: std::collections::BTreeMap<String, (u64, String)>,
     /// Rows that an earlier run had already brought.
     pub n_resumed: u64,
@@ -173,7 +173,9 @@ fn count(done: &mut Imported, outcomes: &[Outcome], n_rows: u64) {
                 done.counts.n_quarantined += 1;
                 if let Some(first) = findings.iter().find(|finding| finding.is_error()) {
                     let example = || (0, first.message.clone());
-                    done.reasons.entry(first.code.to_owned()).or_insert_with(example).0 += 1;
+                    let field = first.field.iter().flat_map(|field| [" ", field.as_str()]);
+                    let reason = std::iter::once(first.code).chain(field).collect();
+                    done.reasons.entry(reason).or_insert_with(example).0 += 1;
                 }
             }
             Outcome::Duplicate { .. } => done.counts.n_duplicates += 1,

@@ -68,9 +68,21 @@ pub struct Label {
     pub stream: String,
     /// How long after the example it counts.
     pub within: Span,
+    /// A field of the example whose instant ends the wait earlier: a campaign's last day.
+    #[serde(default)]
+    pub until: Option<String>,
     /// Field of the label's record → field of the example that must equal it.
     #[serde(default, rename = "match")]
     pub matching: BTreeMap<String, String>,
+}
+
+impl Label {
+    /// Until when a success of an example counts: `within` after it, or what its own `until` says if that is earlier.
+    pub fn ends(&self, at: Instant, example: &serde_json::Value) -> Instant {
+        let latest = at + self.within;
+        let own = self.until.as_ref().and_then(|field| example.get(field)?.as_str()?.parse::<Instant>().ok());
+        own.map_or(latest, |own| own.min(latest))
+    }
 }
 
 /// Which examples test the model; the others train it.
@@ -179,7 +191,7 @@ owner: Ada
 description: who answers
 purpose: personalisation
 examples: {stream: contacts, only: {arm: treated}}
-label: {stream: orders, within: 30d, match: {campaign: campaign}}
+label: {stream: orders, within: 30d, until: ends_at, match: {campaign: campaign}}
 features: [orders.n_30d]
 context: [channel]
 test: {latest: 0.3}
@@ -190,6 +202,14 @@ costs: {false_positive: 0.1, false_negative: 2}
     fn reads_what_is_written() {
         let spec = ModelSpec::parse(GOOD, "models/response.yaml").unwrap();
         assert_eq!(spec.label.within, Span::from_days(30));
+        let fields = serde_json::json!({"ends_at": "2017-12-24T23:59:59Z", "broken": "soon"});
+        let waits = |label: &Label, at: &str| label.ends(at.parse().unwrap(), &fields).to_string();
+        assert_eq!(waits(&spec.label, "2017-12-01"), "2017-12-24T23:59:59Z");
+        assert_eq!(waits(&spec.label, "2017-11-01"), "2017-12-01T00:00:00Z");
+        for until in [None, Some("broken".to_owned()), Some("missing".to_owned())] {
+            let label = Label { until, ..spec.label.clone() };
+            assert_eq!(waits(&label, "2017-12-01"), "2017-12-31T00:00:00Z");
+        }
         assert_eq!(spec.test, Test::Latest(0.3));
         let by_field = GOOD.replace("{latest: 0.3}", "{where: {field: campaign, equals: 18}}");
         assert!(matches!(ModelSpec::parse(&by_field, "f").unwrap().test, Test::Where { .. }));

@@ -68,7 +68,7 @@ impl House {
         if n_all == 0 {
             return Err(untrainable(format!("stream `{}` has no example yet", spec.examples.stream)));
         }
-        gathered.candidates.retain(|candidate| candidate.at + spec.label.within <= now);
+        gathered.candidates.retain(|candidate| spec.label.ends(candidate.at, &candidate.fields) <= now);
         let n_open = n_all - gathered.candidates.len();
 
         let mut profiles: HashMap<Subject, profile::Members> = HashMap::new();
@@ -117,7 +117,7 @@ impl House {
         let (mut examples, mut as_known) = (Vec::new(), Vec::new());
         for candidate in &gathered.candidates {
             let id = profiles.get(&candidate.subject).map(|members| members.id).unwrap_or(candidate.subject);
-            let end = candidate.at + spec.label.within;
+            let end = spec.label.ends(candidate.at, &candidate.fields);
             let label = successes.get(&id).into_iter().flatten().any(|success| {
                 success.at > candidate.at
                     && success.at <= end
