@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant as StdInstant};
 
 use decide::{Arm, Consent, DecisionRecord, EVIDENCE_COLUMN, Input, Origin, ScoreSource, Situation, UseCase};
-use event::{Cell, Instant, Payload, Record, RecordId, Span, StreamName, Subject, Version};
+use event::{Cell, Instant, Payload, Record, Span, StreamName, Subject, Version};
 use policy::{Action, ConsentView, Grant, LegalBasis, Principal, Status};
 use serde_json::{Map, Value};
 
@@ -46,10 +46,18 @@ impl House {
     ) -> Result<DecisionRecord, Error> {
         let started = StdInstant::now();
         let use_case = self.use_case(use_case)?;
-        // Decisions of one profile run one after the other: each sees the contacts of the one before.
-        let first = self.members(subject)?;
-        let _turn = self.turn(first.id);
-        let members = self.members(subject)?;
+        // Decisions of one profile run one after the other: each sees the contacts of the one before. A merge in
+        // between changes whose turn it is.
+        let mut members = self.members(subject)?;
+        let _turn = loop {
+            let turn = self.turn(members.id);
+            let now_members = self.members(subject)?;
+            if now_members.id == members.id {
+                members = now_members;
+                break turn;
+            }
+            members = now_members;
+        };
         // LAW 5: the decision is made as of an instant by which everything known is folded.
         let now = self.clock().settled();
         let grant = policy::authorize(
@@ -68,16 +76,6 @@ impl House {
             .iter()
             .map(|member| self.in_partition(*member, |rooms| rooms.decisions.contacts(*member)))
             .collect::<Result<Vec<_>, _>>()?;
-        let cap_counts = decide::caps::counts(use_case, contacts.iter().map(|list| list.as_slice()), now);
-        let ticket = RecordId::external("ticket", &self.draw_seed()?.to_be_bytes());
-        let partition = self.partition_of(subject);
-        let taken = self.with_till(partition, |till| {
-            self.in_partition(subject, |rooms| till.take(&rooms.decisions, use_case, ticket, now))
-        })??;
-        if let Some(ask) = taken.ask {
-            // An ask may be lost without harm: it is made again.
-            self.engine().append_with(vec![ask.record(now)], |_| {});
-        }
         let situation = Situation {
             subject,
             profile: members.id.to_string(),
@@ -87,26 +85,38 @@ impl House {
             scores,
             consents: self.consents_on(use_case, &members.subjects)?,
             consent_epoch: grant.consent_epoch(),
-            cap_counts,
-            allowance: taken.allowance,
+            cap_counts: decide::caps::counts(use_case, contacts.iter().map(|list| list.as_slice()), now),
+            allowance: None,
             holdout: self.holdout_arm(use_case, members.id, &members.subjects)?,
             reserve_for: self.reserve_for(),
         };
-        let decision = decide::choose(use_case, &situation, self.draw_seed()?);
+        let seed = self.draw_seed()?;
+        // The decision's own id names what is held for it, so that a till can be reconciled with the tables.
+        let ticket = decide::decision_id(&use_case.name, subject, now, seed);
+        let partition = self.partition_of(subject);
+        let taken = self.with_till(partition, |till| {
+            self.in_partition(subject, |rooms| till.take(&rooms.decisions, use_case, ticket, now))
+        })??;
+        if let Some(ask) = taken.ask {
+            // An ask may be lost without harm: it is made again.
+            self.engine().append_with(vec![ask.record(now)], |_| {});
+        }
+        let situation = Situation { allowance: taken.allowance, ..situation };
+        let decision = decide::choose(use_case, &situation, seed);
         let cost = decision.chosen().map(|candidate| candidate.cost).unwrap_or_default();
         self.with_till(partition, |till| till.keep(ticket, cost))?;
         let latency_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
         let mut record = DecisionRecord::new(use_case, situation, decision, latency_us);
-        let stored = self.decision_as_record(&record)?;
-        let receipts = match self.engine().append(vec![stored]) {
-            Ok(receipts) => receipts,
+        let stored = match self.decision_as_record(&record) {
+            Ok(stored) => stored,
             Err(error) => {
-                // Nothing was appended: what was set aside is free again.
                 self.with_till(partition, |till| till.give_back(ticket))?;
-                return Err(error.into());
+                return Err(error);
             }
         };
-        // From here on the decision stands. What is held stays held until the tables show it.
+        // LAW 7: where an append fails, what is held stays held: it may yet be in the journal. `do_chores` reconciles
+        // the till with what was folded.
+        let receipts = self.engine().append(vec![stored])?;
         self.engine().wait_folded(&receipts, WAIT)?;
         self.with_till(partition, |till| till.give_back(ticket))?;
         record.position = receipts.first().map(|receipt| receipt.position);
@@ -241,6 +251,7 @@ impl House {
             let partition = event::Partition(index);
             due.extend(self.with_till(partition, |till| {
                 let look = |rooms: &crate::rooms::Rooms| -> Result<Vec<decide::Chore>, store::Error> {
+                    till.reconcile(&rooms.decisions)?;
                     let mut due = decide::chores(&rooms.decisions, till, now, 1_000)?;
                     for use_case in self.use_cases() {
                         due.extend(till.prepare(&rooms.decisions, use_case, now)?);

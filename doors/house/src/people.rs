@@ -177,7 +177,7 @@ impl House {
                 name: reference.clone(),
                 origin: Origin::Feature,
                 value: values.get(feature).and_then(as_decide),
-                version: values.view().reference(),
+                version: values.view().version().to_string(),
                 personal: values.view().is_personal(),
             });
         }

@@ -108,13 +108,31 @@ impl Rooms {
         &self.composition
     }
 
+    /// Binds a record for the folds. Where none of them looks at a personal field, and the record's own contract is the
+    /// one that binds, nothing sealed is opened: the fastest way to keep a secret.
+    fn bind_for_folds(&self, record: &Record) -> Result<Option<Value>, store::Error> {
+        let composition = &self.composition;
+        let is_current =
+            composition.contracts.newest(&record.stream).is_some_and(|c| c.version == record.contract);
+        let needs_sealed = composition.trait_streams.contains(&record.stream)
+            || composition.views.of_stream(&record.stream).iter().any(feature::View::is_personal);
+        if needs_sealed || !is_current {
+            return composition.bind(record);
+        }
+        let open = intake::open_part(record).map_err(|error| store::Error::Corrupt {
+            table: record.stream.as_str().to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(composition.contracts.newest(&record.stream).map(|contract| contract.bind(&open)))
+    }
+
     fn fold_contracted(&mut self, record: &Record, out: &mut Emissions) -> Result<(), store::Error> {
         let wanted = self.composition.trait_streams.contains(&record.stream)
             || !self.composition.views.of_stream(&record.stream).is_empty();
         if !wanted {
             return Ok(());
         }
-        let Some(fields) = self.composition.bind(record)? else { return Ok(()) };
+        let Some(fields) = self.bind_for_folds(record)? else { return Ok(()) };
         let bound = Bound { record, fields: &fields };
         self.composition.traits.fold(&mut self.traits, &bound, out)?;
         self.composition.features.fold(&mut self.features, &bound, out)

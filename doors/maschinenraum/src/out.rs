@@ -36,7 +36,7 @@ pub fn start_logging(verbose: u8, json: bool) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let start = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let start = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     if json { start.json().init() } else { start.with_target(false).init() }
 }
 

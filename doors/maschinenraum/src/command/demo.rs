@@ -68,7 +68,7 @@ pub fn head(title: &str) {
 fn shop(args: &Demo, dir: &Path) -> anyhow::Result<Arc<House>> {
     head("A shop with known truth");
     let world = World::new(Config { n_customers: args.customers, seed: args.seed, ..Config::default() })?;
-    let history = write_shop(&world, dir)?;
+    write_shop(&world, dir)?;
     out::line(&format!("{} customers, project in {}", args.customers, dir.display()));
 
     head("Records in");
@@ -93,8 +93,6 @@ fn shop(args: &Demo, dir: &Path) -> anyhow::Result<Arc<House>> {
     if n_rows != n_kept {
         bail!("{} rows are not accounted for", n_rows.abs_diff(n_kept));
     }
-    let expected = history.truth();
-    out::line(&format!("the simulator made {} lines", expected.n_lines()));
 
     head("A model through its gate");
     let training = train_with_bar(&house, MODEL)?;
@@ -213,7 +211,7 @@ fn limits(house: &House, done: &DecidedAll) -> anyhow::Result<()> {
     let spent: i64 = done.decisions.iter().map(|(_, record)| record.cost.parts()).sum();
     out::line(&format!(
         "budget: {} of {} {} set aside by decisions — {}",
-        Cents::new(spent),
+        Cents::from_parts(spent),
         use_case.budget.total,
         use_case.budget.currency,
         if spent <= use_case.budget.total.parts() { "held" } else { "BROKEN" }
