@@ -185,6 +185,12 @@ impl Tree {
         write_file(&root_file, &root)
     }
 
+    /// How far the database has counted; every batch counts as one.
+    #[cfg(test)]
+    pub(crate) fn n_batches(&self) -> u64 {
+        self.db.seqno()
+    }
+
     fn bucket(&self, subject: Subject) -> Result<&Node, Error> {
         let bucket = self.buckets.get(usize::from(bucket_of(subject)));
         bucket.ok_or_else(|| Error::damaged("a bucket key is missing"))

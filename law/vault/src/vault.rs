@@ -344,6 +344,27 @@ mod tests {
     }
 
     #[test]
+    fn callers_that_wait_share_one_sync() {
+        check(|vault, _| {
+            let before = vault.tree.n_batches();
+            std::thread::scope(|scope| {
+                let turn = vault.turn.lock();
+                for n in 0..4 {
+                    scope.spawn(move || vault.ensure(&[subject(n)]).unwrap());
+                }
+                // All four have said what they want and wait for the turn.
+                let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+                while vault.wanted.lock().len() < 4 && std::time::Instant::now() < deadline {
+                    std::thread::yield_now();
+                }
+                drop(turn);
+            });
+            assert_eq!(vault.tree.n_batches() - before, 1);
+            assert!((0..4).all(|n| vault.epoch(subject(n)) == Some(1)));
+        });
+    }
+
+    #[test]
     fn a_small_cache_forgets_nothing() {
         let dir = tempfile::tempdir().unwrap();
         drop(Vault::create(dir.path(), &master()).unwrap());
