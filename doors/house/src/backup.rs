@@ -93,13 +93,10 @@ fn copy(from: &Path, to: &Path) -> Result<u64, String> {
     std::fs::create_dir_all(to).map_err(told)?;
     let mut names: Vec<PathBuf> =
         std::fs::read_dir(from).map_err(told)?.flatten().map(|entry| entry.path()).collect();
-    // Oldest segments first: a later one is then never in the copy without the earlier ones.
     names.sort();
     let mut n_bytes = 0;
     for path in names {
-        if let Some(name) = path.file_name()
-            && name != "lock"
-        {
+        if let Some(name) = path.file_name() {
             n_bytes += copy(&path, &to.join(name))?;
         }
     }

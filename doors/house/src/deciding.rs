@@ -265,6 +265,8 @@ impl House {
         if n > 0 {
             let records = due.into_iter().map(|chore| chore.record(now)).collect();
             self.engine().append_folded(records, WAIT)?;
+            // What they ask for comes as a further record.
+            self.engine().settle(WAIT)?;
         }
         Ok(n)
     }

@@ -104,6 +104,7 @@ impl House {
         };
         house.set_clock_floor()?;
         house.set_budgets()?;
+        house.do_chores()?;
         Ok(house)
     }
 

@@ -135,7 +135,7 @@ impl Tables {
     pub fn list(&self) -> Result<Vec<(BatchId, Import)>, Error> {
         let mut all = Vec::new();
         self.imports.scan(|batch, import| all.push((*batch, import.clone())))?;
-        all.sort_by(|a, b| (b.1.started_at, b.0).cmp(&(a.1.started_at, a.0)));
+        all.sort_by_key(|(batch, import): &(BatchId, Import)| std::cmp::Reverse((import.started_at, *batch)));
         Ok(all)
     }
 }
@@ -148,7 +148,7 @@ impl Fold<Record> for ImportFold {
 
     fn fold(&self, tables: &mut Tables, record: &Record, _: &mut Emissions) -> Result<(), Error> {
         let Ok(note) = serde_json::from_slice::<Note>(&record.payload.open) else { return Ok(()) };
-        let (batch, change): (BatchId, Box<dyn FnOnce(&mut Import)>) = match note {
+        let (batch, counts, stage) = match note {
             Note::Started { batch, stream, contract, file, basis } => {
                 if tables.imports.get(&batch)?.is_some_and(|known| known.stage != Stage::Undone) {
                     return Ok(());
@@ -159,18 +159,13 @@ impl Fold<Record> for ImportFold {
                 tables.imports.put(batch, import);
                 return Ok(());
             }
-            Note::Reached { batch, counts } => (batch, Box::new(move |import| import.counts = counts)),
-            Note::Finished { batch, counts } => (
-                batch,
-                Box::new(move |import| {
-                    import.counts = counts;
-                    import.stage = Stage::Finished;
-                }),
-            ),
-            Note::Undone { batch, .. } => (batch, Box::new(|import| import.stage = Stage::Undone)),
+            Note::Reached { batch, counts } => (batch, Some(counts), None),
+            Note::Finished { batch, counts } => (batch, Some(counts), Some(Stage::Finished)),
+            Note::Undone { batch, .. } => (batch, None, Some(Stage::Undone)),
         };
         if let Some(mut import) = tables.imports.get(&batch)?.cloned() {
-            change(&mut import);
+            import.counts = counts.unwrap_or(import.counts);
+            import.stage = stage.unwrap_or(import.stage);
             import.noted_at = record.known_at;
             tables.imports.put(batch, import);
         }

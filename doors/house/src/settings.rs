@@ -209,7 +209,8 @@ impl Settings {
             [("master", &settings.vault.master), ("webhook_secret", &settings.delivery.webhook_secret)]
         {
             let fine = reference.starts_with("file:") || reference.starts_with("env:");
-            if !fine && !(reference.is_empty() && name != "master") {
+            let none = reference.is_empty() && name != "master";
+            if !fine && !none {
                 // The value is not quoted: it may be the secret itself.
                 let message =
                     format!("{name} must refer to a secret as `file:PATH` or `env:NAME`, not hold it");

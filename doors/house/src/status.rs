@@ -72,7 +72,7 @@ impl House {
         self.in_each_partition(|rooms| {
             rooms.streams.scan_refused(|id, one| refused.push((id, one.clone())))
         })?;
-        refused.sort_by(|a, b| (b.1.at, b.0).cmp(&(a.1.at, a.0)));
+        refused.sort_by_key(|(id, one): &(RecordId, Refused)| std::cmp::Reverse((one.at, *id)));
         let skip = match after {
             Some(after) => refused.iter().position(|(id, _)| *id == after).map_or(refused.len(), |at| at + 1),
             None => 0,

@@ -75,8 +75,8 @@ impl House {
         for subject in
             gathered.candidates.iter().map(|c| c.subject).chain(gathered.successes.iter().map(|s| s.0))
         {
-            if !profiles.contains_key(&subject) {
-                profiles.insert(subject, self.members(subject)?);
+            if let std::collections::hash_map::Entry::Vacant(entry) = profiles.entry(subject) {
+                entry.insert(self.members(subject)?);
             }
         }
         let asked: BTreeMap<Subject, &[Subject]> = gathered

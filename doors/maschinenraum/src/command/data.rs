@@ -36,7 +36,10 @@ pub fn import(ctx: &Ctx, args: &Import) -> anyhow::Result<Code> {
                     ]
                 })
                 .collect();
-            out::table(&["batch", "stream", "file", "stage", "rows", "accepted", "refused", "started"], &rows);
+            out::table(
+                &["batch", "stream", "file", "stage", "rows", "accepted", "refused", "started"],
+                &rows,
+            );
         }
         house.close();
         return Ok(Code::Fine);

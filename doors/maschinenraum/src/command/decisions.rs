@@ -39,7 +39,9 @@ pub fn decide(
             if ctx.json {
                 out::json(&record)?;
             } else {
-                out::line(&house.explain(&operator(&user()), record.decision)?.text(decide::Language::English));
+                out::line(
+                    &house.explain(&operator(&user()), record.decision)?.text(decide::Language::English),
+                );
             }
         }
         (None, Some(list)) => {
@@ -102,7 +104,10 @@ pub fn decide_all(
                 })
             })
             .collect();
-        workers.into_iter().map(|w| w.join().unwrap_or_else(|_| bail!("a worker ended unexpectedly"))).collect()
+        workers
+            .into_iter()
+            .map(|w| w.join().unwrap_or_else(|_| bail!("a worker ended unexpectedly")))
+            .collect()
     });
     bar.finish_and_clear();
     let mut all = DecidedAll::default();
@@ -146,7 +151,13 @@ fn decision_id(text: &str) -> anyhow::Result<RecordId> {
 }
 
 /// Tells what came of a decision.
-pub fn outcome(ctx: &Ctx, id: &str, kind: &str, value: Option<i64>, at: Option<&str>) -> anyhow::Result<Code> {
+pub fn outcome(
+    ctx: &Ctx,
+    id: &str,
+    kind: &str,
+    value: Option<i64>,
+    at: Option<&str>,
+) -> anyhow::Result<Code> {
     let house = ctx.open()?;
     let occurred_at = at.map(str::parse).transpose()?;
     let told = Told {
@@ -180,7 +191,8 @@ pub fn consent(
         house.consent(&person, purpose, status, notice, "command line", None)?;
     }
     let said = house.consents(&person)?;
-    let said: Vec<_> = said.into_iter().filter(|c| purpose.is_none_or(|wanted| wanted == c.purpose)).collect();
+    let said: Vec<_> =
+        said.into_iter().filter(|c| purpose.is_none_or(|wanted| wanted == c.purpose)).collect();
     if ctx.json {
         out::json(&said)?;
     } else {
@@ -201,7 +213,11 @@ pub fn consent(
 pub fn report(ctx: &Ctx, use_case: &str) -> anyhow::Result<Code> {
     let house = ctx.open()?;
     let report = house.report(use_case)?;
-    if ctx.json { out::json(&report)? } else { print_report(&report) }
+    if ctx.json {
+        out::json(&report)?
+    } else {
+        print_report(&report)
+    }
     house.close();
     Ok(Code::Fine)
 }
@@ -249,7 +265,10 @@ pub fn export(ctx: &Ctx, claim: &str) -> anyhow::Result<Code> {
         out::line(&delivery.csv_line());
         Handed::Sent
     })?;
-    out::say(&format!("{} handed over, {} given back, {} failed", done.n_sent, done.n_released, done.n_failed));
+    out::say(&format!(
+        "{} handed over, {} given back, {} failed",
+        done.n_sent, done.n_released, done.n_failed
+    ));
     house.close();
     Ok(Code::Fine)
 }
@@ -292,7 +311,8 @@ impl Webhook {
             }
             Some(("file", path)) => {
                 let path = house.project().dir.join(path);
-                let text = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+                let text =
+                    std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
                 Some(text.trim_ascii().to_vec())
             }
             _ => None,

@@ -116,7 +116,10 @@ fn shop(args: &Demo, dir: &Path) -> anyhow::Result<Arc<House>> {
     let (canary, rest) = people.split_at(people.len() / 10);
     let mut done = decide_all(&house, USE_CASE, canary, &Map::new())?;
     let n_scored = done.decisions.iter().filter(|(_, record)| !record.models.is_empty()).count();
-    out::line(&format!("canary: {n_scored} of {} decisions were scored by version {chosen}", done.decisions.len()));
+    out::line(&format!(
+        "canary: {n_scored} of {} decisions were scored by version {chosen}",
+        done.decisions.len()
+    ));
     house.promote(&who, MODEL, chosen, Move::Live, "demo: the canary behaves")?;
     out::line(&format!("version {chosen} is live"));
     let started = StdInstant::now();
@@ -227,7 +230,10 @@ fn limits(house: &House, done: &DecidedAll) -> anyhow::Result<()> {
     let first = done.decisions.first().map(|(_, record)| record.decision);
     if let Some(id) = first {
         let n: usize = reproduced(house, done)?;
-        out::line(&format!("{n} of {} decisions reproduced bit for bit from their records (first: {id})", done.decisions.len()));
+        out::line(&format!(
+            "{n} of {} decisions reproduced bit for bit from their records (first: {id})",
+            done.decisions.len()
+        ));
     }
     Ok(())
 }

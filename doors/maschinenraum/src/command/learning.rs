@@ -13,7 +13,11 @@ use crate::out::{self, Code};
 pub fn train(ctx: &Ctx, model: &str) -> anyhow::Result<Code> {
     let house = ctx.open()?;
     let done = train_with_bar(&house, model)?;
-    if ctx.json { out::json(&done.outcome.report)? } else { print_training(&done) }
+    if ctx.json {
+        out::json(&done.outcome.report)?
+    } else {
+        print_training(&done)
+    }
     house.close();
     Ok(if done.outcome.report.chosen.is_some() { Code::Fine } else { Code::Findings })
 }
@@ -52,7 +56,9 @@ pub fn print_training(done: &Training) {
     ];
     let rows: Vec<Vec<String>> = figures
         .iter()
-        .map(|(name, get)| vec![(*name).to_owned(), maybe(get(&report.baseline)), maybe(get(&report.challenger))])
+        .map(|(name, get)| {
+            vec![(*name).to_owned(), maybe(get(&report.baseline)), maybe(get(&report.challenger))]
+        })
         .collect();
     out::table(&["", "baseline", "challenger"], &rows);
     out::line(&format!("challenger − baseline, AUC: {}", shown(report.comparison.auc)));

@@ -35,7 +35,9 @@ pub fn init(args: &Init) -> anyhow::Result<Code> {
         let path = format!("contracts/{name}.yaml");
         std::fs::write(args.dir.join(&path), yaml)?;
         written.push(path);
-        text.push_str("\n[purposes.analytics]\nbasis = \"consent\"\ndescription = \"Understand how things are used\"\n");
+        text.push_str(
+            "\n[purposes.analytics]\nbasis = \"consent\"\ndescription = \"Understand how things are used\"\n",
+        );
     }
     std::fs::write(&settings, text)?;
     for path in written {
@@ -55,8 +57,7 @@ pub fn check(ctx: &Ctx, files: &[String], most: usize) -> anyhow::Result<Code> {
     let (project, mut findings) = Project::read(&ctx.project)?;
     let mut judged = Vec::new();
     for pair in files {
-        let (stream, path) =
-            pair.split_once('=').with_context(|| format!("`{pair}` is not STREAM=PATH"))?;
+        let (stream, path) = pair.split_once('=').with_context(|| format!("`{pair}` is not STREAM=PATH"))?;
         judged.push(check_file(&project, stream, Path::new(path), most, &mut findings)?);
     }
     if ctx.json {

@@ -24,7 +24,10 @@ pub fn replay(ctx: &Ctx, verify: bool) -> anyhow::Result<Code> {
     if !verify {
         house::rebuild_state(&ctx.project)?;
         let house = ctx.open()?;
-        out::say(&format!("rebuilt: {} entries", house.engine().digest(std::time::Duration::from_secs(600))?.n_entries()));
+        out::say(&format!(
+            "rebuilt: {} entries",
+            house.engine().digest(std::time::Duration::from_secs(600))?.n_entries()
+        ));
         house.close();
         return Ok(Code::Fine);
     }
@@ -102,7 +105,10 @@ pub fn status(ctx: &Ctx) -> anyhow::Result<Code> {
             ));
         }
         let mb = status.disk_bytes as f64 / 1e6;
-        out::line(&format!("{} partitions, {} records behind, {mb:.1} MB on disk", status.n_partitions, status.lag_records));
+        out::line(&format!(
+            "{} partitions, {} records behind, {mb:.1} MB on disk",
+            status.n_partitions, status.lag_records
+        ));
         if let Some(stopped) = &status.stopped {
             out::line(&format!("STOPPED: {stopped}"));
         }
@@ -165,5 +171,6 @@ pub fn serve_house(house: std::sync::Arc<House>, listen: Option<&str>) -> anyhow
     let otlp = &house.settings().telemetry.otlp;
     door.otlp = (!otlp.is_empty()).then(|| otlp.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let _ = (runtime, house, door); Ok(())
+    let _ = (runtime, house, door);
+    Ok(())
 }
