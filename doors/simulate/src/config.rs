@@ -51,7 +51,7 @@ impl Default for Config {
             // 2025-05-01
             start: Instant::from_micros(1_746_057_600_000_000),
             n_days: 549,
-            n_campaigns: 8,
+            n_campaigns: 12,
             faults: Faults::default(),
         }
     }

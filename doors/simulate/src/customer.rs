@@ -10,14 +10,15 @@ use crate::draws::{Draws, Topic};
 use crate::names;
 use crate::product::CATEGORIES;
 
-/// Every purpose the shop asks consent for, and how many grant it when they register.
-const PURPOSES: [(&str, f64); 5] = [
-    ("analytics", 0.85),
-    ("personalisation", 0.8),
-    ("email_marketing", 0.65),
-    ("push_marketing", 0.5),
-    ("sms_marketing", 0.35),
+/// Every purpose the shop asks consent for; whether it is granted depends on the channel it is about, if any.
+const PURPOSES: [(&str, Option<Channel>); 5] = [
+    ("analytics", None),
+    ("personalisation", None),
+    (Channel::Email.purpose(), Some(Channel::Email)),
+    (Channel::Push.purpose(), Some(Channel::Push)),
+    (Channel::Sms.purpose(), Some(Channel::Sms)),
 ];
+const GRANTED: f64 = 0.85;
 const WITHDRAWN: f64 = 0.08;
 const GRANTED_AGAIN: f64 = 0.3;
 const SHARED_DEVICE: f64 = 0.02;
@@ -75,6 +76,7 @@ pub struct Customer {
     /// The devices used; the last one may be another customer's.
     pub(crate) devices: Vec<String>,
     pub(crate) shares_device: bool,
+    pub(crate) visits_per_order: f64,
     affinity: [f64; 3],
 }
 
@@ -96,13 +98,14 @@ impl Segment {
     const SHARES: [(Self, f64); 4] =
         [(Self::Loyal, 0.25), (Self::Bargain, 0.3), (Self::Explorer, 0.25), (Self::Dormant, 0.2)];
 
-    /// Orders a day, price sensitivity, affinity to e-mail, push and text messages: the means of the segment.
-    const fn means(self) -> (f64, f64, [f64; 3]) {
+    /// Means of orders a day and of price sensitivity; how likely e-mail, push and text messages are the favourite
+    /// channel; visits for every order.
+    const fn nature(self) -> (f64, f64, [f64; 3], f64) {
         match self {
-            Self::Loyal => (0.02, 0.3, [0.6, 0.5, 0.3]),
-            Self::Bargain => (0.011, 0.75, [0.5, 0.3, 0.4]),
-            Self::Explorer => (0.012, 0.4, [0.35, 0.6, 0.2]),
-            Self::Dormant => (0.003, 0.5, [0.25, 0.15, 0.2]),
+            Self::Loyal => (0.02, 0.25, [0.6, 0.3, 0.1], 2.0),
+            Self::Bargain => (0.01, 0.8, [0.5, 0.2, 0.3], 3.0),
+            Self::Explorer => (0.008, 0.35, [0.25, 0.65, 0.1], 7.0),
+            Self::Dormant => (0.002, 0.5, [0.4, 0.2, 0.4], 3.0),
         }
     }
 }
@@ -113,7 +116,7 @@ impl Customer {
         let shares = Segment::SHARES.map(|(_, share)| share);
         let segment =
             Segment::SHARES.get(draws.weighted(&shares)).map_or(Segment::Loyal, |(segment, _)| *segment);
-        let (rate, sensitivity, affinity) = segment.means();
+        let (rate, sensitivity, favourites, visits_per_order) = segment.nature();
         let weights: Vec<f64> = CATEGORIES.map(|_| draws.unit()).iter().map(|u| 0.02 + u * u * u).collect();
         let sum: f64 = weights.iter().sum();
         let name = names::draw(&mut draws);
@@ -123,6 +126,13 @@ impl Customer {
         } else {
             start.plus(i64::from(draws.below(config.n_days * 7 / 10))).at_secs(i64::from(draws.below(86_400)))
         };
+        let favourite = draws.weighted(&favourites);
+        let mut channel = 0;
+        let affinity = favourites.map(|_| {
+            let mean = if channel == favourite { 0.8 } else { 0.15 };
+            channel += 1;
+            (mean + 0.07 * draws.bell()).clamp(0.02, 0.98)
+        });
         let mut customer = Self {
             number,
             user_id: user_id(number),
@@ -142,7 +152,8 @@ impl Customer {
             order_rate: rate * draws.between(0.4, 1.6),
             devices: Vec::new(),
             shares_device: false,
-            affinity: affinity.map(|mean| (mean + 0.15 * draws.bell()).clamp(0.03, 0.97)),
+            visits_per_order,
+            affinity,
         };
         customer.draw_consents(config, &mut draws);
         customer.draw_devices(config, &mut draws);
@@ -161,12 +172,14 @@ impl Customer {
 
     /// Hidden: how often an order uses a 10 % coupon of its own.
     pub fn coupon_rate(&self) -> f64 {
-        0.05 + 0.5 * self.price_sensitivity
+        0.02 + 0.8 * self.price_sensitivity * self.price_sensitivity
     }
 
     fn draw_consents(&mut self, config: &Config, draws: &mut Draws) {
         let remaining = (config.end() - self.registered_at).micros();
-        for (purpose, share) in PURPOSES {
+        for (purpose, channel) in PURPOSES {
+            // Who likes a channel agrees to it.
+            let share = channel.map_or(GRANTED, |channel| 0.3 + 0.6 * self.affinity(channel));
             let (granted, withdrawn, again) =
                 (draws.chance(share), draws.chance(WITHDRAWN), draws.chance(GRANTED_AGAIN));
             let (first, second) = (draws.unit(), draws.unit());

@@ -314,7 +314,7 @@ impl<'w> Recorder<'w> {
                 currency: "EUR",
                 total_cents,
                 discount_cents: full_cents - total_cents,
-                channel: draws.one(&["web", "app", "app", "web", "store"]).unwrap_or(&"web"),
+                channel: order_channel(customer, &mut draws),
                 payment: draws.one(&["card", "invoice", "paypal"]).unwrap_or(&"card"),
                 items: basket.iter().map(line).collect(),
             },
@@ -360,6 +360,12 @@ impl<'w> Recorder<'w> {
         files.push(File::new("truth.json", self.truth.to_json()));
         History { files, truth: self.truth }
     }
+}
+
+/// Who likes the phone's messages orders in the app: how customers order tells how to reach them.
+fn order_channel(customer: &Customer, draws: &mut Draws) -> &'static str {
+    let weights = Channel::ALL.map(|channel| customer.affinity(channel));
+    ["web", "app", "store"].get(draws.weighted(&weights)).unwrap_or(&"web")
 }
 
 /// CSV rows by time, those of one instant in the order they were made.

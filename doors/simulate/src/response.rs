@@ -181,12 +181,11 @@ fn lift(customer: &Customer, action: Action) -> f64 {
 
 fn appeal(customer: &Customer, offer: Offer) -> f64 {
     match (offer, customer.segment) {
-        (Offer::News, Segment::Explorer) => 0.16,
-        (Offer::News, Segment::Loyal) => 0.08,
+        (Offer::News, Segment::Explorer) => 0.4,
+        (Offer::News, Segment::Loyal) => 0.2,
         (Offer::News, Segment::Bargain | Segment::Dormant) => 0.02,
-        (Offer::Discount10, _) => 0.03 + 0.22 * customer.price_sensitivity,
-        (Offer::FreeShipping, Segment::Bargain) => 0.12,
-        (Offer::FreeShipping, _) => 0.09,
+        (Offer::Discount10, _) => 0.6 * customer.price_sensitivity * customer.price_sensitivity,
+        (Offer::FreeShipping, _) => 0.15,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use event::{Instant, Span};
 use serde::Serialize;
 
+use crate::action::Channel;
 use crate::calendar::{CLOSE_SECS, Day, OPEN_SECS, stamp};
 use crate::config::Config;
 use crate::customer::{ConsentChange, Customer, granted};
@@ -17,8 +18,6 @@ use crate::world::World;
 
 const VISITS: Shape =
     Shape { name: "visits", id: "messageId", number: "timestamp", required: "type", recorded: "receivedAt" };
-/// Visits for every order by itself.
-const VISITS_PER_ORDER: f64 = 3.0;
 const LOGIN: f64 = 0.35;
 const AGENTS: [&str; 4] = [
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -65,6 +64,7 @@ struct Traits<'a> {
 #[derive(Serialize)]
 struct Properties<'a> {
     category: &'static str,
+    platform: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     sku: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +88,8 @@ struct Visitor<'a> {
     logs_in: bool,
     taste: &'a [f64],
     locale: &'a str,
+    /// How likely the app is used, not the web shop.
+    app: f64,
 }
 
 /// One visit under way.
@@ -123,7 +125,7 @@ impl Visits {
         let mut draws = Draws::of(config.seed, Topic::Visits, customer.number.into(), 0);
         let mut logged_in = BTreeSet::new();
         for day in (0..i64::from(config.n_days)).map(|k| Day::of(config.start).plus(k)) {
-            let visits = draws.chance((VISITS_PER_ORDER * order_chance(customer, day)).min(0.7));
+            let visits = draws.chance((customer.visits_per_order * order_chance(customer, day)).min(0.7));
             let secs = draws.between(OPEN_SECS as f64, CLOSE_SECS as f64) as i64;
             let order = orders.range(day.at_secs(0)..day.plus(1).at_secs(0)).next();
             // Who orders was here before.
@@ -139,8 +141,14 @@ impl Visits {
             let logs_in = draws.chance(LOGIN) || order.is_some();
             let first = logs_in && logged_in.insert(device.clone());
             let user = logged_in.contains(device).then_some(customer);
-            let (taste, locale) = (customer.taste.as_slice(), customer.language);
-            self.session(world, at, &Visitor { device, user, logs_in: first, taste, locale }, &mut draws);
+            let (taste, locale, app) =
+                (customer.taste.as_slice(), customer.language, customer.affinity(Channel::Push));
+            self.session(
+                world,
+                at,
+                &Visitor { device, user, logs_in: first, taste, locale, app },
+                &mut draws,
+            );
         }
     }
 
@@ -154,15 +162,22 @@ impl Visits {
             for _ in 0..1 + draws.below(3) {
                 let day = Day::of(config.start).plus(i64::from(draws.below(config.n_days)));
                 let at = day.at_secs(draws.between(OPEN_SECS as f64, CLOSE_SECS as f64) as i64);
-                let visitor =
-                    Visitor { device: &device, user: None, logs_in: false, taste: &taste, locale: "de" };
+                let visitor = Visitor {
+                    device: &device,
+                    user: None,
+                    logs_in: false,
+                    taste: &taste,
+                    locale: "de",
+                    app: 0.3,
+                };
                 self.session(world, at, &visitor, &mut draws);
             }
         }
     }
 
     fn session(&mut self, world: &World, at: Instant, visitor: &Visitor<'_>, draws: &mut Draws) {
-        let Visitor { device, user, logs_in, taste, locale } = *visitor;
+        let Visitor { device, user, logs_in, taste, locale, app } = *visitor;
+        let platform = if draws.chance(app) { "app" } else { "web" };
         let seen = self.devices.entry(device.to_owned()).or_default();
         *seen |= user.is_some();
         let mut session = Session {
@@ -178,11 +193,15 @@ impl Visits {
             let Some(product) = world.catalogue().pick(taste, draws) else { continue };
             let category = product.category;
             if step == 0 {
-                let properties = Properties { category, sku: None, price_cents: None };
+                let properties = Properties { category, platform, sku: None, price_cents: None };
                 self.send("page", None, Some(category), Some(properties), &session, draws);
             } else {
-                let properties =
-                    Properties { category, sku: Some(&product.sku), price_cents: Some(product.price_cents) };
+                let properties = Properties {
+                    category,
+                    platform,
+                    sku: Some(&product.sku),
+                    price_cents: Some(product.price_cents),
+                };
                 self.send("track", Some("Product Viewed"), None, Some(properties), &session, draws);
             }
             if step == 0 && logs_in {
