@@ -170,7 +170,9 @@ pub fn serve_house(house: std::sync::Arc<House>, listen: Option<&str>) -> anyhow
     }
     let otlp = &house.settings().telemetry.otlp;
     door.otlp = (!otlp.is_empty()).then(|| otlp.clone());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let _ = (runtime, house, door);
+    let running = serve::start(house, &door)?;
+    out::say(&format!("serving on {}", running.address()));
+    running.stop_on_signal();
+    running.wait()?;
     Ok(())
 }
