@@ -35,11 +35,13 @@ pub(crate) struct Code(pub String);
 impl Problem {
     /// An error with everything said.
     pub fn new(code: &str, message: String, status: StatusCode, retry_after: Option<Duration>) -> Self {
-        // Some rooms write the code in front of the message, for terminals; here it has its own field.
-        let message = match message.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")) {
-            Some(rest) => rest.to_owned(),
-            None => message,
-        };
+        // Some rooms write the code before or behind the message, for terminals; here it has its own field.
+        let plain = message.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&message);
+        let plain = plain
+            .strip_suffix(')')
+            .and_then(|rest| rest.strip_suffix(code)?.strip_suffix(" ("))
+            .unwrap_or(plain);
+        let message = plain.to_owned();
         let help = format!("docs/errors/{code}.md");
         Self { code: code.to_owned(), message, help, retry: retry_after.is_some(), status, retry_after }
     }
