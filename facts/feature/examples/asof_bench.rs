@@ -1,10 +1,17 @@
 //! Measures training reads: 100,000 labels over a million rows, 5 % of them late, and counts what leaks.
 //!
 //! `cargo run --release -p feature --example asof_bench [n_rows] [n_labels] [n_subjects] [hot]`
+//! `cargo run --release -p feature --example asof_bench state [n_subjects] [n_rows]`
 //!
-//! With `hot`, a tenth of all rows and labels belongs to one subject. All data is made from one seed.
+//! With `hot`, a tenth of all rows and labels belongs to one subject. With `state`, the online state of a million
+//! subjects is built instead, and its memory measured. All data is made from one seed.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement for people, not a library")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a measurement for people, not a library"
+)]
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -111,6 +118,30 @@ struct World {
     labels: Vec<(Subject, Instant)>,
 }
 
+fn record(n: u64, subject: Subject, occurred: i64, draws: &mut Draws) -> (Record, Value) {
+    // Five in a hundred are known hours to days later, the others within seconds.
+    let late = draws.below(100) < 5;
+    let delay = if late { 3_600_000_000 + draws.below(14 * DAY) } else { draws.below(3_000_000) };
+    let known = occurred + delay as i64;
+    let status = ["paid", "open", "lost"][draws.below(3) as usize];
+    let category = ["tea", "coffee", "cups", "books", "shoes"][draws.below(5) as usize];
+    let total = draws.below(20_000) as f64 / 100.0;
+    let fields = json!({"status": status, "total": total, "category": category, "known": known});
+    let record = Record {
+        id: RecordId::external("orders", &n.to_le_bytes()),
+        stream: StreamName::new("orders"),
+        contract: Version::new(1, 0, 0),
+        subject,
+        occurred_at: Instant::from_micros(occurred),
+        known_at: Instant::from_micros(known),
+        batch: None,
+        cause: None,
+        key_epoch: 0,
+        payload: Payload::default(),
+    };
+    (record, fields)
+}
+
 fn world(n_rows: u64, n_labels: u64, n_subjects: u64, hot: bool) -> World {
     let mut draws = Draws(7);
     let subjects: Vec<Subject> = (0..n_subjects).map(subject).collect();
@@ -122,32 +153,13 @@ fn world(n_rows: u64, n_labels: u64, n_subjects: u64, hot: bool) -> World {
         .map(|n| {
             let subject = pick(&mut draws);
             let occurred = START + draws.below(SPAN) as i64;
-            // Five in a hundred are known hours to days later, the others within seconds.
-            let late = draws.below(100) < 5;
-            let delay = if late { 3_600_000_000 + draws.below(14 * DAY) } else { draws.below(3_000_000) };
-            let known = occurred + delay as i64;
-            let status = ["paid", "open", "lost"][draws.below(3) as usize];
-            let category = ["tea", "coffee", "cups", "books", "shoes"][draws.below(5) as usize];
-            let fields =
-                json!({"status": status, "total": draws.below(20_000) as f64 / 100.0, "category": category, "known": known});
-            let record = Record {
-                id: RecordId::external("orders", &n.to_le_bytes()),
-                stream: StreamName::new("orders"),
-                contract: Version::new(1, 0, 0),
-                subject,
-                occurred_at: Instant::from_micros(occurred),
-                known_at: Instant::from_micros(known),
-                batch: None,
-                cause: None,
-                key_epoch: 0,
-                payload: Payload::default(),
-            };
-            (record, fields)
+            record(n, subject, occurred, &mut draws)
         })
         .collect();
     records.sort_by_key(|(record, _)| record.known_at);
-    let labels =
-        (0..n_labels).map(|_| (pick(&mut draws), Instant::from_micros(START + draws.below(SPAN) as i64))).collect();
+    let labels = (0..n_labels)
+        .map(|_| (pick(&mut draws), Instant::from_micros(START + draws.below(SPAN) as i64)))
+        .collect();
     World { subjects, records, labels }
 }
 
@@ -172,10 +184,13 @@ fn main() {
     let number = |i: usize, default: u64| numbers.get(i).copied().unwrap_or(default);
     let (n_rows, n_labels, n_subjects) = (number(0, 1_000_000), number(1, 100_000), number(2, 100_000));
     let hot = std::env::args().any(|a| a == "hot");
-    println!("{n_rows} rows, {n_labels} labels, {n_subjects} subjects, hot key: {hot}");
-    let world = world(n_rows, n_labels, n_subjects, hot);
     let mut contracts = Contracts::new();
     contracts.insert(Contract::parse(CONTRACT, "orders.yaml").unwrap().contract).unwrap();
+    if std::env::args().any(|a| a == "state") {
+        return state(number(0, 1_000_000), number(1, 5_000_000), &contracts);
+    }
+    println!("{n_rows} rows, {n_labels} labels, {n_subjects} subjects, hot key: {hot}");
+    let world = world(n_rows, n_labels, n_subjects, hot);
     let training = grant(Action::Train, &world.subjects);
     let labels: Vec<Label<'_>> = world
         .labels
@@ -205,52 +220,80 @@ fn main() {
                 all - built
             );
             if let Some(Column::Integer(known)) = matrix.column("known") {
-                let leaks = known.iter().zip(&labels).filter(|(known, label)| {
-                    known.is_some_and(|known| known > label.at.micros())
-                });
+                let leaks = known
+                    .iter()
+                    .zip(&labels)
+                    .filter(|(known, label)| known.is_some_and(|known| known > label.at.micros()));
                 println!("{}: {} values that could not be known", view.name(), leaks.count());
             }
         }
     }
-    online(&world, &contracts);
 }
 
-/// The fold over the same records, and reads of the state it leaves.
-fn online(world: &World, contracts: &Contracts) {
-    let views = [NEWEST, WINDOWS].map(|yaml| View::parse(yaml, "bench.yaml", contracts).0.unwrap());
-    let fold = FeatureFold::new(Views::new(views.clone()).unwrap());
+/// The online state of many subjects, folded from records that are made in small batches.
+fn state(n_subjects: u64, n_rows: u64, contracts: &Contracts) {
+    let view = View::parse(WINDOWS, "bench.yaml", contracts).0.unwrap();
+    let fold = FeatureFold::new(Views::new([view.clone()]).unwrap());
     let mut tables = Tables::open(&store::Scope::memory(Partition(0)));
     let mut out = Emissions::default();
+    let mut draws = Draws(7);
+    let subjects: Vec<Subject> = (0..n_subjects).map(subject).collect();
     let before = resident_mib();
-    let start = Clock::now();
-    for (record, fields) in &world.records {
-        fold.fold(&mut tables, &Bound { record, fields }, &mut out).unwrap();
+    let mut took = std::time::Duration::ZERO;
+    let mut batch = Vec::new();
+    for n in 0..n_rows {
+        let one = subjects[draws.below(n_subjects) as usize];
+        let occurred = START + (SPAN / n_rows * n) as i64;
+        batch.push(record(n, one, occurred, &mut draws));
+        if batch.len() == 1_000 || n + 1 == n_rows {
+            let start = Clock::now();
+            for (record, fields) in &batch {
+                fold.fold(&mut tables, &Bound { record, fields }, &mut out).unwrap();
+            }
+            took += start.elapsed();
+            batch.clear();
+        }
     }
-    let took = start.elapsed();
     println!(
-        "fold of 2 views: {:.0} records/s, {:.0} ns each; {:.0} MiB for {} subjects",
-        world.records.len() as f64 / took.as_secs_f64(),
-        took.as_nanos() as f64 / world.records.len() as f64,
+        "state: {n_rows} rows of {n_subjects} subjects in {:.0} MiB; fold {:.0} ns a record and view",
         resident_mib() - before,
-        world.subjects.len()
+        took.as_nanos() as f64 / n_rows as f64
     );
-    let reading = grant(Action::Decide, &world.subjects);
+    let reading = grant(Action::Decide, &subjects);
     let now = Instant::from_micros(START + SPAN as i64 + 15 * DAY as i64);
     let mut times: Vec<u128> = Vec::new();
-    for subject in world.subjects.iter().take(100_000) {
+    for subject in subjects.iter().take(100_000) {
         let start = Clock::now();
-        let values = Reader::new(&tables).at(&reading, views.last().unwrap(), &[*subject], now).unwrap();
+        std::hint::black_box(Reader::new(&tables).at(&reading, &view, &[*subject], now).unwrap());
         times.push(start.elapsed().as_nanos());
-        std::hint::black_box(values);
     }
-    let hottest = times.first().copied().unwrap_or_default();
-    times.sort_unstable();
-    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
-    println!(
-        "online read of 11 features: p50 {} ns, p99 {} ns; first subject {hottest} ns",
-        at(0.5),
-        at(0.99)
-    );
+    println!("online read of 11 features: {}", quantiles(times));
+
+    // One subject with very many rows: folding stays as it is, reads stay bounded.
+    let hot = subject(u64::MAX);
+    let reading = grant(Action::Decide, &[hot]);
+    let (mut folds, mut reads, mut now) = (Vec::new(), Vec::new(), START);
+    for n in 0..200_000 {
+        let (record, fields) = record(n, hot, START + (SPAN / 200_000 * n) as i64, &mut draws);
+        let start = Clock::now();
+        fold.fold(&mut tables, &Bound { record: &record, fields: &fields }, &mut out).unwrap();
+        folds.push(start.elapsed().as_nanos());
+        now = now.max(record.known_at.micros());
+        if n >= 100_000 && n % 50 == 0 {
+            let start = Clock::now();
+            std::hint::black_box(
+                Reader::new(&tables).at(&reading, &view, &[hot], Instant::from_micros(now)).unwrap(),
+            );
+            reads.push(start.elapsed().as_nanos());
+        }
+    }
+    println!("one subject with 200000 rows: fold {}; read {}", quantiles(folds), quantiles(reads));
+}
+
+fn quantiles(mut nanos: Vec<u128>) -> String {
+    nanos.sort_unstable();
+    let at = |share: f64| nanos.get((nanos.len() as f64 * share) as usize).copied().unwrap_or_default();
+    format!("p50 {} ns, p99 {} ns, p99.9 {} ns", at(0.5), at(0.99), at(0.999))
 }
 
 fn resident_mib() -> f64 {

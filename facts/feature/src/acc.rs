@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::block::RowRef;
-use crate::cell::Cell;
+use crate::cell::{Cell, OwnedCell};
 use crate::exact::Exact;
 use crate::plan::{Op, Plan};
 
@@ -23,7 +23,7 @@ pub(crate) enum Acc<'a> {
     First(Option<(Order, Cell<'a>)>),
     Last(Option<(Order, Cell<'a>)>),
     Latest(Option<i64>),
-    Distinct { sets: Vec<&'a [Cell<'static>]>, loose: Vec<Cell<'a>> },
+    Distinct { sets: Vec<&'a [OwnedCell]>, loose: Vec<Cell<'a>> },
     Decayed { at: Option<i64>, sum: Exact },
 }
 
@@ -36,13 +36,13 @@ pub(crate) enum State {
         whole: i128,
         parts: Vec<f64>,
     },
-    Least(Option<Cell<'static>>),
-    Greatest(Option<Cell<'static>>),
-    First(Option<(Order, Cell<'static>)>),
-    Last(Option<(Order, Cell<'static>)>),
+    Least(Option<OwnedCell>),
+    Greatest(Option<OwnedCell>),
+    First(Option<(Order, OwnedCell)>),
+    Last(Option<(Order, OwnedCell)>),
     Latest(Option<i64>),
     /// Sorted.
-    Distinct(Vec<Cell<'static>>),
+    Distinct(Vec<OwnedCell>),
     /// The sum as it was worth at an instant.
     Decayed {
         at: Option<i64>,
@@ -94,27 +94,27 @@ impl<'a> Acc<'a> {
             },
             (Self::Least(least), Some(cell)) => {
                 if least.as_ref().is_none_or(|old| cell < old) {
-                    *least = Some(cell.clone());
+                    *least = Some(*cell);
                 }
             }
             (Self::Greatest(greatest), Some(cell)) => {
                 if greatest.as_ref().is_none_or(|old| cell > old) {
-                    *greatest = Some(cell.clone());
+                    *greatest = Some(*cell);
                 }
             }
             (Self::First(first), Some(cell)) => {
                 let order = (row.occurred, row.known, row.id);
                 if first.as_ref().is_none_or(|(old, _)| order < *old) {
-                    *first = Some((order, cell.clone()));
+                    *first = Some((order, *cell));
                 }
             }
             (Self::Last(last), Some(cell)) => {
                 let order = (row.occurred, row.known, row.id);
                 if last.as_ref().is_none_or(|(old, _)| order > *old) {
-                    *last = Some((order, cell.clone()));
+                    *last = Some((order, *cell));
                 }
             }
-            (Self::Distinct { loose, .. }, Some(cell)) => loose.push(cell.clone()),
+            (Self::Distinct { loose, .. }, Some(cell)) => add_distinct(loose, *cell),
             (Self::Decayed { at, sum }, Some(cell)) => {
                 if let (Op::Decayed { half_life }, Some(x)) = (op, cell.number()) {
                     let at = reach(at, sum, row.occurred, half_life);
@@ -135,25 +135,23 @@ impl<'a> Acc<'a> {
                 sum.add_whole(*whole);
                 parts.iter().for_each(|part| sum.add(*part));
             }
-            (Self::Least(least), State::Least(Some(cell))) => {
-                if least.as_ref().is_none_or(|old| cell < old) {
-                    *least = Some(cell.borrowed());
-                }
+            (Self::Least(least), State::Least(Some(cell))) if least.is_none_or(|old| cell.cell() < old) => {
+                *least = Some(cell.cell());
             }
-            (Self::Greatest(greatest), State::Greatest(Some(cell))) => {
-                if greatest.as_ref().is_none_or(|old| cell > old) {
-                    *greatest = Some(cell.borrowed());
-                }
+            (Self::Greatest(greatest), State::Greatest(Some(cell)))
+                if greatest.is_none_or(|old| cell.cell() > old) =>
+            {
+                *greatest = Some(cell.cell());
             }
-            (Self::First(first), State::First(Some((order, cell)))) => {
-                if first.as_ref().is_none_or(|(old, _)| order < old) {
-                    *first = Some((*order, cell.borrowed()));
-                }
+            (Self::First(first), State::First(Some((order, cell))))
+                if first.as_ref().is_none_or(|(old, _)| order < old) =>
+            {
+                *first = Some((*order, cell.cell()));
             }
-            (Self::Last(last), State::Last(Some((order, cell)))) => {
-                if last.as_ref().is_none_or(|(old, _)| order > old) {
-                    *last = Some((*order, cell.borrowed()));
-                }
+            (Self::Last(last), State::Last(Some((order, cell))))
+                if last.as_ref().is_none_or(|(old, _)| order > old) =>
+            {
+                *last = Some((*order, cell.cell()));
             }
             (Self::Distinct { sets, .. }, State::Distinct(set)) => sets.push(set),
             (Self::Decayed { at, sum }, State::Decayed { at: Some(then), parts }) => {
@@ -179,7 +177,7 @@ impl<'a> Acc<'a> {
             Self::Latest(latest) => State::Latest(latest),
             Self::Distinct { sets, loose } => {
                 let mut all: Vec<Cell<'_>> =
-                    sets.iter().flat_map(|set| set.iter().map(Cell::borrowed)).collect();
+                    sets.iter().flat_map(|set| set.iter().map(OwnedCell::cell)).collect();
                 all.extend(loose);
                 all.sort_unstable();
                 all.dedup();
@@ -190,7 +188,7 @@ impl<'a> Acc<'a> {
     }
 
     /// How many distinct values there are.
-    pub(crate) fn n_distinct(sets: &[&[Cell<'static>]], loose: &mut Vec<Cell<'_>>) -> usize {
+    pub(crate) fn n_distinct(sets: &[&[OwnedCell]], loose: &mut Vec<Cell<'_>>) -> usize {
         // The largest set is counted as it is: a base of 100,000 values is not copied for each read.
         let Some(largest) = sets.iter().max_by_key(|set| set.len()) else {
             loose.sort_unstable();
@@ -203,12 +201,21 @@ impl<'a> Acc<'a> {
             counted |= is_largest;
             !is_largest
         });
-        let mut rest: Vec<Cell<'_>> = others.flat_map(|set| set.iter().map(Cell::borrowed)).collect();
-        rest.extend(loose.iter().map(Cell::borrowed));
-        rest.retain(|cell| largest.binary_search_by(|other| other.cmp(cell)).is_err());
+        let mut rest: Vec<Cell<'_>> = others.flat_map(|set| set.iter().map(OwnedCell::cell)).collect();
+        rest.extend_from_slice(loose);
+        rest.retain(|cell| largest.binary_search_by(|other| other.cell().cmp(cell)).is_err());
         rest.sort_unstable();
         rest.dedup();
         largest.len() + rest.len()
+    }
+}
+
+/// Few values are kept sorted and once each; many are sorted at the end.
+fn add_distinct<'a>(loose: &mut Vec<Cell<'a>>, cell: Cell<'a>) {
+    if loose.len() >= 32 {
+        loose.push(cell);
+    } else if let Err(at) = loose.binary_search(&cell) {
+        loose.insert(at, cell);
     }
 }
 
@@ -247,6 +254,17 @@ pub(crate) fn summarise<'a>(
             if wanted(i) && slot.takes(row.mask) {
                 add(acc, slot.column, slot.op, &row, &cells);
             }
+        }
+    }
+    accs.into_iter().map(Acc::into_state).collect()
+}
+
+/// The states of a plan's slots over all that `parts` are about.
+pub(crate) fn merge<'a>(plan: &Plan, parts: impl Iterator<Item = &'a [State]>) -> Vec<State> {
+    let mut accs: Vec<Acc<'a>> = plan.slots.iter().map(|slot| Acc::new(slot.op, None)).collect();
+    for states in parts {
+        for ((acc, slot), state) in accs.iter_mut().zip(&plan.slots).zip(states) {
+            acc.merge(slot.op, state);
         }
     }
     accs.into_iter().map(Acc::into_state).collect()

@@ -9,8 +9,8 @@ use event::{Instant, Subject};
 use policy::{Action, Grant};
 use rustc_hash::FxHashMap;
 
+use crate::block::{Block, RowRef};
 use crate::evaluate::Evaluator;
-use crate::plan::Plan;
 use crate::reader::{check_purpose, too_far_back};
 use crate::rows::Rows;
 use crate::value::{Kind, Value};
@@ -28,8 +28,20 @@ pub struct AsOf {
 /// Takes rows one by one, as a scan of the journal finds them.
 pub struct Builder {
     view: View,
-    plan: Plan,
-    rows: FxHashMap<Subject, Rows>,
+    entries: Vec<Entry>,
+    /// The cells of all rows, one after the other.
+    cells: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    subject: Subject,
+    occurred: i64,
+    known: i64,
+    id: u64,
+    mask: u64,
+    start: usize,
+    len: u32,
 }
 
 /// One line of a training set: a profile and an instant.
@@ -44,17 +56,67 @@ pub struct Label<'m> {
 impl Builder {
     /// No rows yet.
     pub fn new(view: &View) -> Self {
-        Self { view: view.clone(), plan: view.inner().plan.keeping_all(), rows: FxHashMap::default() }
+        Self { view: view.clone(), entries: Vec::new(), cells: Vec::new() }
     }
 
-    /// Takes in a row of `subject`, in any order; a record that was there is not counted twice.
+    /// Takes in a row of `subject`, in any order.
     pub fn add(&mut self, subject: Subject, row: &Row) {
-        self.rows.entry(subject).or_default().insert(row.as_ref(), &self.plan);
+        let RowRef { occurred, known, id, mask, cells } = row.as_ref();
+        let (start, len) = (self.cells.len(), u32::try_from(cells.len()).unwrap_or_default());
+        self.cells.extend_from_slice(cells);
+        self.entries.push(Entry { subject, occurred, known, id, mask, start, len });
     }
 
-    /// The rows, ready to be read.
-    pub fn finish(self) -> AsOf {
-        AsOf { view: self.view, shards: vec![self.rows] }
+    /// The rows grouped by subject, on `n_threads` threads. A record that came twice is one row, as online.
+    ///
+    /// # Errors
+    /// [`Error::Worker`] where a thread ends unexpectedly.
+    pub fn finish(self, n_threads: NonZeroUsize) -> Result<AsOf, Error> {
+        let n = n_threads.get();
+        let group = |shard: usize| self.group(shard, n);
+        let shards = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..n).map(|shard| scope.spawn(move || group(shard))).collect();
+            let first = std::iter::once(Ok(group(0)));
+            let others = others.into_iter().map(|worker| worker.join().map_err(|_| Error::Worker));
+            first.chain(others).collect::<Result<_, _>>()
+        })?;
+        Ok(AsOf { view: self.view, shards })
+    }
+
+    /// The subjects of one shard with their rows.
+    fn group(&self, shard: usize, n_shards: usize) -> FxHashMap<Subject, Rows> {
+        let plan = self.view.inner().plan.keeping_all();
+        // Pseudonyms are spread evenly: 256 heaps by their first byte are each small enough to be sorted fast.
+        let mut heaps: Vec<Vec<u32>> = vec![Vec::new(); 256];
+        for (i, entry) in (0_u32..).zip(&self.entries) {
+            if shard_of(&entry.subject, n_shards) == shard {
+                let [first, ..] = *entry.subject.as_bytes();
+                if let Some(heap) = heaps.get_mut(usize::from(first)) {
+                    heap.push(i);
+                }
+            }
+        }
+        let mut out = FxHashMap::default();
+        let (mut rows, mut scratch) = (Vec::new(), Block::default());
+        for heap in heaps {
+            rows.clear();
+            rows.extend(heap.iter().filter_map(|i| Some((*i, self.entries.get(*i as usize)?))));
+            rows.sort_unstable_by_key(|(i, e)| (e.subject, e.occurred, e.id, e.known, *i));
+            for own in rows.chunk_by(|(_, a), (_, b)| a.subject == b.subject) {
+                let Some((_, first)) = own.first() else { continue };
+                // Of two deliveries of one record the one that was known first is the row.
+                let own = own.chunk_by(|(_, a), (_, b)| a.occurred == b.occurred && a.id == b.id);
+                let own = own.filter_map(|same| Some(self.row(same.first()?.1)));
+                out.insert(first.subject, Rows::from_sorted(own, &plan, &mut scratch));
+            }
+        }
+        out
+    }
+
+    fn row(&self, entry: &Entry) -> RowRef<'_> {
+        let Entry { occurred, known, id, mask, start, len, .. } = *entry;
+        let cells = self.cells.get(start..start + len as usize).unwrap_or_default();
+        RowRef { occurred, known, id, mask, cells }
     }
 }
 
@@ -62,33 +124,15 @@ impl AsOf {
     /// Groups rows by subject, on `n_threads` threads.
     ///
     /// # Errors
-    /// [`Error::Worker`] where a thread ends unexpectedly.
+    /// As [`Builder::finish`].
     pub fn build(
         view: &View,
         rows: impl IntoIterator<Item = (Subject, Row)>,
         n_threads: NonZeroUsize,
     ) -> Result<Self, Error> {
-        let n = n_threads.get();
-        if n == 1 {
-            let mut builder = Builder::new(view);
-            rows.into_iter().for_each(|(subject, row)| builder.add(subject, &row));
-            return Ok(builder.finish());
-        }
-        let rows: Vec<(Subject, Row)> = rows.into_iter().collect();
-        let rows = rows.as_slice();
-        let build = |shard: usize| {
-            let mut builder = Builder::new(view);
-            let own = rows.iter().filter(|(subject, _)| shard_of(subject, n) == shard);
-            own.for_each(|(subject, row)| builder.add(*subject, row));
-            builder.rows
-        };
-        let build = &build;
-        let shards = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..n).map(|shard| scope.spawn(move || build(shard))).collect();
-            let shards = workers.into_iter().map(|worker| worker.join().map_err(|_| Error::Worker));
-            shards.collect::<Result<_, _>>()
-        })?;
-        Ok(Self { view: view.clone(), shards })
+        let mut builder = Builder::new(view);
+        rows.into_iter().for_each(|(subject, row)| builder.add(subject, &row));
+        builder.finish(n_threads)
     }
 
     /// The view.
@@ -108,9 +152,14 @@ impl AsOf {
         n_threads: NonZeroUsize,
     ) -> Result<Matrix, Error> {
         check_purpose(grant, &self.view)?;
+        // LAW 3: every member, or none. Sorted, because a million searches side by side are fast.
+        let mut members: Vec<Subject> = labels.iter().flat_map(|label| label.members).copied().collect();
+        members.sort_unstable();
+        members.dedup();
+        members.iter().try_for_each(|member| grant.require(&ACTIONS, *member))?;
         let chunk = labels.len().div_ceil(n_threads.get()).max(1);
         let parts = std::thread::scope(|scope| {
-            let part = |labels| move || self.part(grant, labels);
+            let part = |labels| move || self.part(labels);
             let mut chunks = labels.chunks(chunk);
             let first = chunks.next().unwrap_or_default();
             let workers: Vec<_> = chunks.map(|labels| scope.spawn(part(labels))).collect();
@@ -126,16 +175,14 @@ impl AsOf {
         Ok(Matrix { view: self.view.clone(), n_rows: labels.len(), columns: all })
     }
 
-    fn part(&self, grant: &Grant, labels: &[Label<'_>]) -> Result<Vec<Column>, Error> {
+    fn part(&self, labels: &[Label<'_>]) -> Result<Vec<Column>, Error> {
         let features = self.view.features();
         let mut columns: Vec<Column> = features.iter().map(|f| Column::new(f.kind(), labels.len())).collect();
-        let mut evaluator = Evaluator::new(self.view.inner());
+        let evaluator = Evaluator::new(self.view.inner());
         let mut rows: Vec<&Rows> = Vec::new();
         for label in labels {
             rows.clear();
             for (i, member) in label.members.iter().enumerate() {
-                // LAW 3: every member, or none.
-                grant.require(&ACTIONS, *member)?;
                 if !label.members.iter().take(i).any(|earlier| earlier == member) {
                     rows.extend(self.rows(member));
                 }

@@ -136,6 +136,13 @@ impl Block {
         rest
     }
 
+    /// Forgets all rows, keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.0.clear();
+        self.n = 0;
+        self.last = Key::default();
+    }
+
     pub(crate) fn shrink(&mut self) {
         self.bytes.0.shrink_to_fit();
     }

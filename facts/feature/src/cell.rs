@@ -1,6 +1,5 @@
 //! One value of a row: read from a record, kept as bytes, compared in a total order.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -26,12 +25,32 @@ pub(crate) enum Shape {
 }
 
 /// A value. Numbers without decimals are `Integer` wherever that is exact, so that 5 and 5.0 are one value.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Cell<'a> {
     Integer(i64),
     Number(f64),
-    Text(Cow<'a, str>),
+    Text(&'a str),
     Boolean(bool),
+}
+
+/// A value that owns its text. Stored: its order is part of the format.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum OwnedCell {
+    Integer(i64),
+    Number(f64),
+    Text(Box<str>),
+    Boolean(bool),
+}
+
+impl OwnedCell {
+    pub(crate) fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Integer(n) => Cell::Integer(*n),
+            Self::Number(float) => Cell::Number(*float),
+            Self::Text(text) => Cell::Text(text),
+            Self::Boolean(truth) => Cell::Boolean(*truth),
+        }
+    }
 }
 
 const MISSING: u8 = 0;
@@ -59,7 +78,7 @@ impl<'a> Cell<'a> {
                     }
                 }
             }
-            (Shape::Text, Value::String(text)) => Some(Self::Text(Cow::Borrowed(cut(text)))),
+            (Shape::Text, Value::String(text)) => Some(Self::Text(cut(text))),
             (Shape::Boolean, Value::Bool(truth)) => Some(Self::Boolean(*truth)),
             _ => None,
         }
@@ -110,7 +129,7 @@ impl<'a> Cell<'a> {
                 let len = varint::take(bytes)? as usize;
                 let (text, rest) = bytes.split_at_checked(len)?;
                 *bytes = rest;
-                std::str::from_utf8(text).ok().map(|text| Self::Text(Cow::Borrowed(text)))
+                std::str::from_utf8(text).ok().map(Self::Text)
             }
             FALSE => Some(Self::Boolean(false)),
             TRUE => Some(Self::Boolean(true)),
@@ -118,22 +137,12 @@ impl<'a> Cell<'a> {
         }
     }
 
-    pub(crate) fn into_owned(self) -> Cell<'static> {
+    pub(crate) fn into_owned(self) -> OwnedCell {
         match self {
-            Self::Integer(n) => Cell::Integer(n),
-            Self::Number(float) => Cell::Number(float),
-            Self::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
-            Self::Boolean(truth) => Cell::Boolean(truth),
-        }
-    }
-
-    /// The same value without owning its text.
-    pub(crate) fn borrowed(&self) -> Cell<'_> {
-        match self {
-            Self::Integer(n) => Cell::Integer(*n),
-            Self::Number(float) => Cell::Number(*float),
-            Self::Text(text) => Cell::Text(Cow::Borrowed(text)),
-            Self::Boolean(truth) => Cell::Boolean(*truth),
+            Self::Integer(n) => OwnedCell::Integer(n),
+            Self::Number(float) => OwnedCell::Number(float),
+            Self::Text(text) => OwnedCell::Text(text.into()),
+            Self::Boolean(truth) => OwnedCell::Boolean(truth),
         }
     }
 
@@ -228,10 +237,11 @@ mod tests {
         check(json!(19.99), Shape::Scaled(2), Some(Cell::Integer(1999)));
         check(json!(-7), Shape::Scaled(2), Some(Cell::Integer(-700)));
         check(json!(1e300), Shape::Scaled(2), None);
-        check(json!("ü"), Shape::Text, Some(Cell::Text("ü".into())));
+        check(json!("ü"), Shape::Text, Some(Cell::Text("ü")));
         check(json!(true), Shape::Boolean, Some(Cell::Boolean(true)));
         check(json!(null), Shape::Boolean, None);
-        check(json!("é".repeat(200)), Shape::Text, Some(Cell::Text("é".repeat(128).into())));
+        let cut = "é".repeat(128);
+        check(json!("é".repeat(200)), Shape::Text, Some(Cell::Text(&cut)));
     }
 
     #[test]

@@ -2,123 +2,158 @@
 //!
 //! LAW 5: online reads and training sets both end here.
 
-use crate::acc::{Acc, add, take_cells};
-use crate::block::{self, Block};
+use crate::acc::{Acc, State, add, take_cells};
+use crate::block::Block;
 use crate::cell::Cell;
-use crate::plan::{Plan, Slot};
-use crate::rows::Rows;
+use crate::plan::Plan;
+use crate::rows::{Closed, Range, Rows};
 use crate::value::Value;
 use crate::view::{Formula, Inner};
 
-/// Scratch space for many evaluations of one view.
+/// Evaluates one view again and again.
 pub(crate) struct Evaluator<'v> {
     view: &'v Inner,
     plan: &'v Plan,
     longest: i64,
     has_lifetime: bool,
-    /// Per slot: what `occurred_at` must be greater than.
-    lower: Vec<i64>,
-    /// The same within one block, where some slots have taken its summary.
-    partial: Vec<i64>,
 }
+
+/// One evaluation at work.
+struct Run<'p, 'a> {
+    plan: &'p Plan,
+    at: i64,
+    accs: Vec<Acc<'a>>,
+    cells: Vec<Option<Cell<'a>>>,
+}
+
+/// A slot that needs no more rows of some range.
+const DONE: i64 = i64::MAX;
 
 impl<'v> Evaluator<'v> {
     pub(crate) fn new(view: &'v Inner) -> Self {
         let plan = &view.plan;
-        let (longest, has_lifetime) = (plan.longest(), plan.has_lifetime());
-        Self { view, plan, longest, has_lifetime, lower: Vec::new(), partial: Vec::new() }
+        Self { view, plan, longest: plan.longest(), has_lifetime: plan.has_lifetime() }
     }
 
     /// The view's values at `at` over the rows of all `members`, one per feature.
     ///
     /// `Err` has the instant before which rows are no longer complete.
-    pub(crate) fn values(&mut self, members: &[&Rows], at: i64) -> Result<Vec<Value>, i64> {
-        let mut accs: Vec<Acc<'_>> = self.plan.slots.iter().map(|slot| Acc::new(slot.op, Some(at))).collect();
-        self.lower.clear();
-        self.lower.extend(self.plan.slots.iter().map(|slot| slot.lower(at)));
+    pub(crate) fn values(&self, members: &[&Rows], at: i64) -> Result<Vec<Value>, i64> {
+        let slots = &self.plan.slots;
+        let mut run = Run {
+            plan: self.plan,
+            at,
+            accs: slots.iter().map(|slot| Acc::new(slot.op, Some(at))).collect(),
+            cells: Vec::with_capacity(self.plan.n_columns),
+        };
+        // Per slot: what `occurred_at` must be greater than.
+        let lower: Vec<i64> = slots.iter().map(|slot| slot.lower(at)).collect();
+        let outside = if self.has_lifetime { i64::MIN } else { at.saturating_sub(self.longest) };
         for rows in members {
             if at < rows.horizon() {
                 return Err(rows.horizon());
             }
-            self.add_rows(rows, at, &mut accs);
+            run.add_base(rows.base());
+            run.add_groups(rows, &lower, outside);
+            run.add_rows(rows.tail(), &lower);
         }
-        Ok(finish(self.view, accs, at))
+        Ok(finish(self.view, run.accs, at))
     }
+}
 
-    fn add_rows<'a>(&mut self, rows: &'a Rows, at: i64, accs: &mut [Acc<'a>]) {
-        let slots = &self.plan.slots;
-        for ((acc, slot), state) in accs.iter_mut().zip(slots).zip(rows.base()) {
+impl<'a> Run<'_, 'a> {
+    fn add_base(&mut self, base: &'a [State]) {
+        for ((acc, slot), state) in self.accs.iter_mut().zip(&self.plan.slots).zip(base) {
             if slot.window.is_none() {
                 acc.merge(slot.op, state);
             }
         }
-        let closed = rows.closed();
-        let outside = at.saturating_sub(self.longest);
-        let start = match self.has_lifetime {
-            true => 0,
-            false => closed.partition_point(|c| c.block.last().0 <= outside),
-        };
-        for closed in closed.iter().skip(start) {
-            if closed.first_occurred > at {
+    }
+
+    /// * `outside`: no slot counts what occurred until then
+    fn add_groups(&mut self, rows: &'a Rows, lower: &[i64], outside: i64) {
+        for (group, blocks) in rows.groups(self.plan) {
+            let range = group.range;
+            if range.first_occurred > self.at {
                 return;
             }
-            if closed.min_known > at {
+            if range.min_known > self.at || range.last_occurred <= outside {
                 continue;
             }
-            let last = closed.block.last().0;
-            if last > at || closed.max_known > at {
-                feed(self.plan, &closed.block, at, &self.lower, accs);
+            if !range.is_visible(self.at) || blocks.len() == 1 {
+                blocks.iter().for_each(|closed| self.add_block(closed, lower));
                 continue;
             }
-            // Every row is visible: where a window holds all of them, their summary will do.
-            self.partial.clear();
-            let mut is_partial = false;
-            for ((acc, slot), (lower, state)) in
-                accs.iter_mut().zip(slots).zip(self.lower.iter().zip(closed.summary(self.plan)))
-            {
-                let within = closed.first_occurred > *lower;
-                let outside = last <= *lower;
-                if within {
-                    acc.merge(slot.op, state);
-                }
-                is_partial |= !within && !outside;
-                self.partial.push(if within || outside { i64::MAX } else { *lower });
-            }
-            if is_partial {
-                feed(self.plan, &closed.block, at, &self.partial, accs);
+            // Where a window holds all of the group, its sum will do.
+            let left = self.add_states(group.states(self.plan, blocks), range, lower);
+            if let Some(left) = left {
+                blocks.iter().for_each(|closed| self.add_block(closed, &left));
             }
         }
-        feed(self.plan, rows.tail(), at, &self.lower, accs);
     }
-}
 
-/// Adds a block's rows that are visible at `at` to every slot whose window they lie in.
-fn feed<'a>(plan: &Plan, block: &'a Block, at: i64, lower: &[i64], accs: &mut [Acc<'a>]) {
-    let mut cells: Vec<Option<Cell<'a>>> = Vec::with_capacity(plan.n_columns);
-    for row in block.rows() {
-        if row.occurred > at {
+    fn add_block(&mut self, closed: &'a Closed, lower: &[i64]) {
+        let range = closed.range;
+        if range.first_occurred > self.at || range.min_known > self.at {
             return;
         }
-        // LAW 5: what was not known at `at` does not exist at `at`.
-        if row.known > at {
-            continue;
+        if range.is_visible(self.at) {
+            if let Some(left) = self.add_states(closed.states(self.plan), range, lower) {
+                self.add_rows(&closed.block, &left);
+            }
+            return;
         }
-        take_cells(plan, &row, &mut cells);
-        feed_row(&plan.slots, &row, &cells, lower, accs);
+        if range.last_occurred > self.at || lower.iter().all(|lower| range.first_occurred <= *lower) {
+            self.add_rows(&closed.block, lower);
+            return;
+        }
+        let on_time = closed.on_time(self.plan);
+        if on_time.known > self.at {
+            self.add_rows(&closed.block, lower);
+            return;
+        }
+        // Slots that take the sum still lack the late rows; the others read all rows.
+        let late: Vec<i64> =
+            lower.iter().map(|lower| if range.first_occurred > *lower { *lower } else { DONE }).collect();
+        if let Some(left) = self.add_states(&on_time.states, range, lower) {
+            self.add_rows(&closed.block, &left);
+        }
+        self.add_rows(&on_time.late, &late);
     }
-}
 
-#[inline]
-fn feed_row<'a>(
-    slots: &[Slot],
-    row: &block::RowRef<'a>,
-    cells: &[Option<Cell<'a>>],
-    lower: &[i64],
-    accs: &mut [Acc<'a>],
-) {
-    for ((acc, slot), lower) in accs.iter_mut().zip(slots).zip(lower) {
-        if row.occurred > *lower && slot.takes(row.mask) {
-            add(acc, slot.column, slot.op, row, cells);
+    /// Adds states over rows in `range` to the slots whose windows hold all of it. Gives back what is left: the
+    /// lower ends of windows that hold some of it; `None` where there are none.
+    fn add_states(&mut self, states: &'a [State], range: Range, lower: &[i64]) -> Option<Vec<i64>> {
+        let is_partial = |lower: i64| range.first_occurred <= lower && range.last_occurred > lower;
+        for ((acc, slot), (lower, state)) in
+            self.accs.iter_mut().zip(&self.plan.slots).zip(lower.iter().zip(states))
+        {
+            if range.first_occurred > *lower {
+                acc.merge(slot.op, state);
+            }
+        }
+        if !lower.iter().any(|lower| is_partial(*lower)) {
+            return None;
+        }
+        Some(lower.iter().map(|lower| if is_partial(*lower) { *lower } else { DONE }).collect())
+    }
+
+    /// Adds a block's rows that are visible to every slot whose window they lie in.
+    fn add_rows(&mut self, block: &'a Block, lower: &[i64]) {
+        for row in block.rows() {
+            if row.occurred > self.at {
+                return;
+            }
+            // LAW 5: what was not known at that instant does not exist at that instant.
+            if row.known > self.at {
+                continue;
+            }
+            take_cells(self.plan, &row, &mut self.cells);
+            for ((acc, slot), lower) in self.accs.iter_mut().zip(&self.plan.slots).zip(lower) {
+                if row.occurred > *lower && slot.takes(row.mask) {
+                    add(acc, slot.column, slot.op, &row, &self.cells);
+                }
+            }
         }
     }
 }

@@ -46,11 +46,13 @@ pub(crate) struct Keep {
     pub(crate) grace: Option<i64>,
     /// Rows of a full block.
     pub(crate) block_rows: u32,
+    /// Blocks that are summed up together.
+    pub(crate) group_blocks: usize,
 }
 
 impl Keep {
     /// What the online state keeps: one day for clocks that are set back.
-    pub(crate) const ONLINE: Self = Self { grace: Some(86_400_000_000), block_rows: 128 };
+    pub(crate) const ONLINE: Self = Self { grace: Some(86_400_000_000), block_rows: 128, group_blocks: 16 };
 }
 
 impl Slot {

@@ -166,10 +166,10 @@ impl Reading {
                 (*n > 0).then(|| Value::Number(sum.total() / power_of_ten(scale) / *n as f64))
             }
             (Self::Row { kind }, Acc::Least(cell) | Acc::Greatest(cell)) => {
-                cell.as_ref().map(|cell| of_cell(cell, kind))
+                cell.map(|cell| of_cell(cell, kind))
             }
             (Self::Row { kind }, Acc::First(row) | Acc::Last(row)) => {
-                row.as_ref().map(|(_, cell)| of_cell(cell, kind))
+                row.map(|(_, cell)| of_cell(cell, kind))
             }
             (Self::Since { unit }, Acc::Latest(latest)) => {
                 latest.map(|latest| Value::Number(at.saturating_sub(latest) as f64 / unit as f64))
@@ -191,13 +191,13 @@ fn whole(n: i128) -> Value {
     Value::Integer(i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX }))
 }
 
-fn of_cell(cell: &Cell<'_>, kind: Kind) -> Value {
+fn of_cell(cell: Cell<'_>, kind: Kind) -> Value {
     match cell {
-        Cell::Integer(n) if kind == Kind::Number => Value::Number(*n as f64),
-        Cell::Integer(n) => Value::Integer(*n),
-        Cell::Number(float) if kind == Kind::Integer => whole(*float as i128),
-        Cell::Number(float) => Value::Number(*float),
-        Cell::Text(text) => Value::Text(Arc::from(text.as_ref())),
-        Cell::Boolean(truth) => Value::Boolean(*truth),
+        Cell::Integer(n) if kind == Kind::Number => Value::Number(n as f64),
+        Cell::Integer(n) => Value::Integer(n),
+        Cell::Number(float) if kind == Kind::Integer => whole(float as i128),
+        Cell::Number(float) => Value::Number(float),
+        Cell::Text(text) => Value::Text(Arc::from(text)),
+        Cell::Boolean(truth) => Value::Boolean(truth),
     }
 }

@@ -290,7 +290,7 @@ fn check(steps: &[Step], yaml: &str, keep: Keep) -> Result<(), TestCaseError> {
     // LAW 2: when state is committed, or forgotten and read again, leaves no trace in it.
     prop_assert_eq!(commit_and_forget(&scope, &mut tables), commit_and_forget(&fresh, &mut undisturbed));
 
-    let as_of = builder.finish();
+    let as_of = builder.finish(NonZeroUsize::new(2).unwrap()).unwrap();
     let members: Vec<Vec<Subject>> =
         MEMBERS.iter().map(|members| members.iter().map(|m| subject(*m)).collect()).collect();
     let labels: Vec<Label<'_>> = instants
@@ -307,7 +307,7 @@ fn check(steps: &[Step], yaml: &str, keep: Keep) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-const SMALL: Keep = Keep { grace: Some(25), block_rows: 8 };
+const SMALL: Keep = Keep { grace: Some(25), block_rows: 8, group_blocks: 2 };
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
