@@ -73,7 +73,9 @@ pub fn run(_: &Demo, from: &Path, dir: &Path) -> anyhow::Result<Arc<House>> {
     figures.keep("budget", budget);
 
     head("One decision, explained");
-    let shown = done.decisions.iter().find(|(_, record)| record.chosen.action != NO_ACTION);
+    let best =
+        |record: &decide::DecisionRecord| record.chosen.action != NO_ACTION && record.chosen.propensity > 0.5;
+    let shown = done.decisions.iter().find(|(_, record)| best(record));
     if let Some((_, record)) = shown.or(done.decisions.first()) {
         out::line(&house.explain(&who, record.decision)?.text(decide::Language::English));
     }
@@ -146,7 +148,7 @@ fn figures_of(training: &Training) -> serde_json::Value {
     json!({
         "n_test": report.challenger.n_rows,
         "n_redeemers": report.challenger.n_positives,
-        "n_train": report.n_train + report.n_calibration,
+        "n_train": report.n_train,
         "baseline_auc": report.baseline.auc,
         "challenger_auc": report.challenger.auc,
         "difference": report.comparison.auc,
