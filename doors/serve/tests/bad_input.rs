@@ -1,5 +1,12 @@
 //! Bad input of every kind the issue names: a clear error in the user's words, no panic, nothing lost.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
 mod common;
 
 use common::{Served, batch, gzip, order, serve};

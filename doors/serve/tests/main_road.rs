@@ -1,5 +1,12 @@
 //! One road through the whole door: consent, events, features, a decision, its explanation, an outcome.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
 mod common;
 
 use common::{batch, gzip, order, serve};

@@ -1,5 +1,11 @@
 //! A real house in a temporary directory behind a server on a free port, and a plain client for it.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::collections::BTreeMap;
 use std::io::Write;
