@@ -240,3 +240,24 @@ fn operating(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             operate::backup,
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rate::Rates;
+    use crate::refusal::Refusal;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn no_two_shapes_share_a_name() {
+        let keeper = Keeper::new(Box::new(|_| Err(Refusal::NoKey.into())), Rates::new(1, 1));
+        let (_, components) = table(Arc::new(keeper)).described();
+        let mut known = BTreeMap::new();
+        for (name, shape) in components {
+            let shape = serde_json::to_value(&shape).unwrap();
+            let first = known.entry(name.clone()).or_insert_with(|| shape.clone());
+            assert_eq!(*first, shape, "two shapes are called {name}");
+        }
+        assert!(known.len() > 30);
+    }
+}

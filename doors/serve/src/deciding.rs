@@ -233,3 +233,30 @@ impl OutcomeTold {
         Ok(Told { decision, kind: self.kind, value: self.value_cents, occurred_at, id: self.id })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_outcome_or_several_and_errors_name_the_field() {
+        let read = |text: &str| crate::body::json::<Outcomes>(text.as_bytes());
+        assert!(matches!(read(r#"{"decision": "x", "kind": "order"}"#), Ok(Outcomes::One(_))));
+        assert!(
+            matches!(read(r#"[{"decision": "x", "kind": "order"}]"#), Ok(Outcomes::Several(list)) if list.len() == 1)
+        );
+        let said = |text: &str| read(text).err().map(|refusal| refusal.to_string()).unwrap_or_default();
+        assert!(said(r#"[{"decision": "x"}]"#).contains("missing field `kind`"));
+        assert!(said("7").contains("expected an outcome or a list of outcomes"));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_sent_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,80}") {
+            let _ = crate::body::json::<Outcomes>(&bytes);
+            let _ = crate::body::json::<DecisionAsked>(text.as_bytes());
+            let _ = crate::credentials::from_body(&bytes);
+        }
+    }
+}

@@ -1,11 +1,12 @@
 //! Why a decision came out as it did, as it stands on the wire.
 
-use decide::{CapScope, Cents, WhyNot};
+use decide::Cents;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::deciding::ModelUsed;
+use crate::why_not::{Reason, cap_words};
 
 /// Why a decision came out as it did.
 #[derive(Serialize, ToSchema)]
@@ -60,7 +61,7 @@ pub(crate) struct Explanation {
     /// Whether it came out of its record again bit for bit; null where that cannot be told.
     reproduces: Option<bool>,
     /// What became of the action.
-    sends: Vec<Sent>,
+    sends: Vec<Delivery>,
     /// What followed.
     outcomes: Vec<Outcome>,
 }
@@ -91,15 +92,6 @@ struct Excluded {
     action: String,
     /// Every reason.
     reasons: Vec<Reason>,
-}
-
-/// One reason.
-#[derive(Serialize, ToSchema)]
-struct Reason {
-    /// `held_out`, `not_eligible`, `no_consent`, `cap_reached`, …
-    reason: &'static str,
-    /// What it is about: the condition, the purpose, the cap, the amounts.
-    detail: String,
 }
 
 /// A value a decision looked at.
@@ -148,7 +140,7 @@ struct Cap {
 
 /// What became of an action.
 #[derive(Serialize, ToSchema)]
-struct Sent {
+struct Delivery {
     /// `claimed`, `sent`, `failed` or `released`.
     status: &'static str,
     /// The channel.
@@ -171,49 +163,6 @@ struct Outcome {
     /// When it happened.
     #[schema(format = DateTime)]
     occurred_at: String,
-}
-
-fn cap_words(cap: &decide::Cap) -> (String, String) {
-    let scope = match &cap.scope {
-        CapScope::All => "all".to_owned(),
-        CapScope::Channel(channel) => format!("channel {channel}"),
-        CapScope::Action(action) => format!("action {action}"),
-    };
-    (scope, cap.window.to_string())
-}
-
-fn cap_text(cap: &decide::Cap) -> String {
-    let (scope, window) = cap_words(cap);
-    format!("at most {} in {window} ({scope})", cap.max)
-}
-
-impl From<WhyNot> for Reason {
-    fn from(why: WhyNot) -> Self {
-        let (reason, detail) = match why {
-            WhyNot::HeldOut => ("held_out", String::new()),
-            WhyNot::NotYetValid { from } => ("not_yet_valid", from.to_string()),
-            WhyNot::NoLongerValid { until } => ("no_longer_valid", until.to_string()),
-            WhyNot::NotEligible { condition, observed } => {
-                let value =
-                    |o: &decide::Observed| o.value.as_ref().map_or("nothing".to_owned(), ToString::to_string);
-                let seen: Vec<String> =
-                    observed.iter().map(|o| format!("{} = {}", o.name, value(o))).collect();
-                ("not_eligible", format!("{condition}: {}", seen.join(", ")))
-            }
-            WhyNot::NoConsent { purpose } => ("no_consent", purpose),
-            WhyNot::CapReached { cap, count } => ("cap_reached", format!("{count}; {}", cap_text(&cap))),
-            WhyNot::CapUnknown { cap } => ("cap_unknown", cap_text(&cap)),
-            WhyNot::NoBudget { cost, allowed } => {
-                ("no_budget", format!("costs {}, {} may be spent", cost.in_units(), allowed.in_units()))
-            }
-            WhyNot::NoScore { source } => match source {
-                decide::ScoreSource::Constant(_) => ("no_score", "its constant is no number".to_owned()),
-                decide::ScoreSource::Model(model) => ("no_score", format!("model {model}")),
-                decide::ScoreSource::Input(input) => ("no_score", format!("input {input}")),
-            },
-        };
-        Self { reason, detail }
-    }
 }
 
 impl From<decide::Input> for Input {
@@ -266,7 +215,7 @@ impl From<decide::Consent> for Consent {
     }
 }
 
-impl From<decide::Send> for Sent {
+impl From<decide::Send> for Delivery {
     fn from(send: decide::Send) -> Self {
         let status = match send.status {
             decide::SendStatus::Claimed => "claimed",

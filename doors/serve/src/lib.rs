@@ -38,6 +38,7 @@ mod settings;
 mod tls;
 mod track;
 mod usecases;
+mod why_not;
 
 #[cfg(test)]
 mod tests;

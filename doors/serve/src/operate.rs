@@ -51,12 +51,12 @@ struct Refused {
     /// True once it was replayed and accepted.
     mended: bool,
     /// Why it was refused.
-    reasons: Vec<Reason>,
+    reasons: Vec<Finding>,
 }
 
 /// One finding.
 #[derive(Serialize, ToSchema)]
-struct Reason {
+struct Finding {
     /// Names the finding.
     #[schema(example = "MR1004")]
     code: String,
@@ -84,7 +84,7 @@ pub(crate) async fn quarantine(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(id, _)| id.to_string());
-    let reason = |r: house::Reason| Reason { code: r.code, field: r.field, message: r.message };
+    let reason = |r: house::Reason| Finding { code: r.code, field: r.field, message: r.message };
     let records = found.into_iter().map(|(id, refused)| Refused {
         record: id.to_string(),
         stream: refused.stream,
@@ -119,7 +119,7 @@ struct StillRefused {
     /// Its id.
     record: String,
     /// What is wrong.
-    reasons: Vec<Reason>,
+    reasons: Vec<Finding>,
 }
 
 /// `POST /v1/quarantine/replay`
@@ -144,7 +144,7 @@ pub(crate) async fn replay(
                 intake::Outcome::Quarantined { findings, .. } => findings.into_iter().map(reason).collect(),
                 intake::Outcome::Refused(refusal) => {
                     let (code, message) = (refusal.code.to_owned(), refusal.message);
-                    vec![Reason { code, field: String::new(), message }]
+                    vec![Finding { code, field: String::new(), message }]
                 }
             };
             replayed.refused.push(StillRefused { record: id.to_string(), reasons });
@@ -154,9 +154,9 @@ pub(crate) async fn replay(
     Ok(Json(replayed.await?))
 }
 
-fn reason(finding: house::Finding) -> Reason {
+fn reason(finding: house::Finding) -> Finding {
     let field = finding.field.unwrap_or_default();
-    Reason { code: finding.code.to_owned(), field, message: finding.message }
+    Finding { code: finding.code.to_owned(), field, message: finding.message }
 }
 
 /// Streams by name.

@@ -35,7 +35,8 @@ pub(crate) struct Spec {
     gives: Option<(&'static str, Option<Shape>)>,
 }
 
-type Components = Vec<(String, RefOr<Schema>)>;
+/// Named shapes, each as often as it is named.
+pub(crate) type Components = Vec<(String, RefOr<Schema>)>;
 type Shape = fn(&mut Components) -> Ref;
 
 fn shape<T: ToSchema>(components: &mut Components) -> Ref {
@@ -215,8 +216,8 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
         self.specs.iter().filter(|spec| spec.for_browsers).map(|spec| spec.path).collect()
     }
 
-    /// The OpenAPI 3.1 document.
-    pub(crate) fn document(&self) -> OpenApi {
+    /// What each route says of itself, and every shape that is named there.
+    pub(crate) fn described(&self) -> (Paths, Components) {
         let mut components: Components = Vec::new();
         let mut paths = Paths::new();
         for spec in &self.specs {
@@ -227,7 +228,13 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
             };
             paths.add_path_operation(spec.path, vec![method], spec.operation(&mut components));
         }
-        let key = "An API key; `maschinenraum key create` makes one.";
+        (paths, components)
+    }
+
+    /// The OpenAPI 3.1 document.
+    pub(crate) fn document(&self) -> OpenApi {
+        let (paths, components) = self.described();
+        let key = "An API key; `maschinenraum keys create` makes one.";
         let scheme = |scheme, said: &str| {
             SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(said)).build())
         };
