@@ -49,6 +49,8 @@ pub struct Outcome {
     pub baseline: Trained,
     /// The other one.
     pub challenger: Trained,
+    /// The dataset's rows that tested, rising: whoever wants to compare takes the same.
+    pub test_rows: Vec<usize>,
     /// The figures, for people and machines.
     pub report: Report,
 }
@@ -150,7 +152,7 @@ pub fn train(
         chosen,
         live_not_compared,
     };
-    Ok(Outcome { baseline, challenger, report })
+    Ok(Outcome { baseline, challenger, test_rows: rows.test, report })
 }
 
 impl Outcome {

@@ -3,46 +3,22 @@
 
 mod common;
 
-use std::path::PathBuf;
+#[path = "common/bank.rs"]
+mod bank;
 
-use common::{grant, subject};
-use event::{Instant, Partition, Payload, Record, RecordId, Span, StreamName, Subject, Version};
-use learn::Column;
-use policy::Action;
+use event::{Instant, Partition, Payload, Record, RecordId, StreamName, Subject, Version};
 use registry::{About, Blobs, Move, RELEASES, ReleaseEvent, ReleaseFold, Role, Share, Tables, VersionNumber};
 use store::{Emissions, Fold, Scope};
-use train::{Dataset, Example, Holdout, Origin, Outcome, Plan, Trained, train};
-
-const NUMBERS: [&str; 6] = ["age", "balance", "day", "campaign", "pdays", "previous"];
+use train::{Dataset, Holdout, Outcome, Plan, Trained, train};
 
 fn bank(test: &str) -> Option<Dataset> {
-    let root = std::env::var_os("MASCHINENRAUM_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
-        PathBuf::from,
-    );
-    if !root.is_dir() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "no data at {}", root.display());
+    let data = bank::data();
+    if !data.is_dir() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no data at {}", data.display());
         eprintln!("SKIPPED {test}: no data");
         return None;
     }
-    let text = std::fs::read_to_string(root.join("decide/bank_full.csv")).unwrap();
-    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<&str>>());
-    let header = lines.next().unwrap();
-    let rows: Vec<Vec<&str>> = lines.collect();
-    let kept = header.iter().enumerate().filter(|(_, name)| !["duration", "y"].contains(name));
-    let columns = kept.map(|(i, name)| match NUMBERS.contains(name) {
-        true => Column::numbers(name, rows.iter().map(|r| r[i].parse().unwrap()).collect()),
-        false => Column::categories(name, rows.iter().map(|r| Some(r[i]))),
-    });
-    let columns = columns.collect();
-    let examples = rows.iter().zip(0_u32..).map(|(row, i)| {
-        let at = Instant::from_micros(0) + Span::from_micros(i64::from(i) * 1_000_000);
-        Example { subject: subject(i), at, settled: at, label: row[row.len() - 1] == "yes", marked: false }
-    });
-    let examples: Vec<Example> = examples.collect();
-    let grant = grant(Action::Train, examples.len() as u32);
-    let origin = Origin { journal: vec![], features: vec![], seed: 42 };
-    Some(Dataset::build(&grant, examples, columns, origin).unwrap())
+    Some(bank::bank(&data))
 }
 
 fn run(data: &Dataset, holdout: Holdout) -> Outcome {
