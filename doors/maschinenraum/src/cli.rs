@@ -4,10 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// Below `--help`: where to begin, and what a script needs to know.
+const AFTER_HELP: &str = "\
+To begin: `maschinenraum simulate shop --out shop`, or `maschinenraum init --from orders.csv my-project`; docs/guide.md \
+goes on from there.
+
+Exit codes: 0 done; 1 something does not hold (findings, a refused gate, a replay that differs); 2 wrong use; 3 an \
+error, explained on stderr. Data goes to stdout, everything else to stderr.";
+
 /// The engine room of AI for marketing and operations: consented records in, governed decisions out, every one
 /// measured.
 #[derive(Parser, Debug)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(version, propagate_version = true, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct Cli {
     /// The project directory.
     #[arg(long, short = 'C', global = true, default_value = ".", env = "MASCHINENRAUM_PROJECT")]
@@ -29,7 +37,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Starts a project directory, from a sample file or as the example shop.
+    /// Starts a project directory; with a sample file, proposes its contract.
     ///
     /// Example: maschinenraum init --from orders.csv --stream orders my-project
     Init(Init),
@@ -61,12 +69,17 @@ pub enum Command {
     ///
     /// Example: maschinenraum simulate shop --customers 5000 --seed 1 --out shop
     Simulate(Simulate),
-    /// Trains a model of models/*.yaml: baseline and challenger, both registered dark with the gate's word.
+    /// Trains a model of models/*.yaml: baseline and challenger, both registered dark with the gate's word; exit code 1
+    /// where the gate lets neither through.
+    ///
+    /// Example: maschinenraum train response
     Train {
         /// The model.
         model: String,
     },
     /// Models, their versions and cards.
+    ///
+    /// Example: maschinenraum models response --version 2
     Models {
         /// One model.
         model: Option<String>,
@@ -96,6 +109,8 @@ pub enum Command {
         by: String,
     },
     /// Takes a model's latest move to traffic back; in force with the next request.
+    ///
+    /// Example: maschinenraum rollback response --reason "complaints since Monday"
     Rollback {
         /// The model.
         model: String,
@@ -106,7 +121,7 @@ pub enum Command {
         #[arg(long, env = "USER", default_value = "cli")]
         by: String,
     },
-    /// Decides for one person, or for everybody in a stream who consented.
+    /// Decides for one person, or for a list of them; who did not consent is counted and left alone.
     ///
     /// Example: maschinenraum decide next_order --id user_id=c00001
     Decide {
@@ -123,6 +138,8 @@ pub enum Command {
         context: Vec<String>,
     },
     /// Explains a decision: the feasible set, why not the others, features, versions, consent, outcomes.
+    ///
+    /// Example: maschinenraum explain 586f84b1b208990d36922f3b56498993 --lang de
     Explain {
         /// The decision's id.
         decision: String,
@@ -131,6 +148,8 @@ pub enum Command {
         lang: Language,
     },
     /// Tells what came of a decision.
+    ///
+    /// Example: maschinenraum outcome 586f84b1b208990d36922f3b56498993 order --value-cents 4990
     Outcome {
         /// The decision's id.
         decision: String,
@@ -160,6 +179,8 @@ pub enum Command {
         notice: String,
     },
     /// What a use case did: decisions by action and channel, cost, uplift against the holdout.
+    ///
+    /// Example: maschinenraum report next_order
     Report {
         /// The use case.
         use_case: String,
@@ -181,6 +202,8 @@ pub enum Command {
         verify: bool,
     },
     /// What was refused and why; mended records can be replayed.
+    ///
+    /// Example: mend contracts/orders.yaml, then maschinenraum quarantine --replay-all
     Quarantine {
         /// Judge this record anew by today's contract.
         #[arg(long, value_name = "ID")]
@@ -198,6 +221,8 @@ pub enum Command {
     /// How the instance is: streams, counts, lag, budgets.
     Status,
     /// Copies the instance into an empty directory; the master key is not in it.
+    ///
+    /// Example: maschinenraum backup /mnt/backup/2026-11-24
     Backup {
         /// The directory.
         to: PathBuf,
@@ -206,6 +231,8 @@ pub enum Command {
         server: Option<String>,
     },
     /// Puts a backup into this (empty) project directory.
+    ///
+    /// Example: maschinenraum -C new-place restore /mnt/backup/2026-11-24
     Restore {
         /// The backup's directory.
         from: PathBuf,
@@ -236,7 +263,8 @@ pub struct Import {
     /// The stream it fills.
     #[arg(long, required_unless_present_any = ["list", "undo", "consents"])]
     pub stream: Option<String>,
-    /// The file holds consents: purpose, status, at, and one identifier column.
+    /// The file holds consents: columns purpose, status (granted, denied, withdrawn), at, and one named after an
+    /// identifier type; notice_version and source if there.
     #[arg(long, conflicts_with = "stream")]
     pub consents: bool,
     /// Show all imports.
@@ -288,10 +316,12 @@ pub struct Demo {
 #[derive(Subcommand, Debug)]
 pub enum Keys {
     /// Makes a key and shows it once.
+    ///
+    /// Example: maschinenraum keys create website --scope track --days 365
     Create {
         /// Whose it is.
         name: String,
-        /// What it may do; may be given often.
+        /// What it may do; may be given often: track, consent, read, decide, train, send, export, admin.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
         /// Days until it expires.

@@ -46,13 +46,25 @@ pub fn start_logging(verbose: u8, json: bool) {
 /// Prints an error with what caused it.
 pub fn complain(error: &anyhow::Error) {
     let code = error.downcast_ref::<house::Error>().map(house::Error::code);
-    say(&format!("error: {error}"));
-    for cause in error.chain().skip(1) {
-        say(&format!("  because: {cause}"));
+    let mut said = error.to_string();
+    say(&format!("error: {said}"));
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Many messages end with their cause.
+        if !said.contains(&cause) {
+            say(&format!("  because: {cause}"));
+            said = cause;
+        }
     }
-    if let Some(code) = code {
-        say(&format!("  {code}, explained in docs/errors/{code}.md"));
+    match code {
+        Some(code) if said.contains(code) => say(&format!("  explained in docs/errors/{code}.md")),
+        Some(code) => say(&format!("  {code}, explained in docs/errors/{code}.md")),
+        None => {}
     }
+}
+
+/// A count with its noun: `1 model`, `2 models`.
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// A line on stderr.

@@ -187,3 +187,29 @@ fn a_backup_comes_back_with_its_key_and_says_what_it_lacks_without() {
     assert_eq!(live(&before), live(&after), "the restored state is another");
     check(dir.path(), &["-C", "again", "restore", "shop"], 3, &["backup.json"]);
 }
+
+/// The first fenced block of this language on a page of the documentation.
+fn example(page: &str, language: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+    let text = std::fs::read_to_string(path).unwrap();
+    let block = text.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
+    block.unwrap().to_owned()
+}
+
+#[test]
+fn the_examples_of_the_reference_pages_pass_check() {
+    let dir = shop();
+    let own = dir.path().join("own");
+    for folder in ["contracts", "features"] {
+        std::fs::create_dir_all(own.join(folder)).unwrap();
+    }
+    std::fs::write(own.join("maschinenraum.toml"), example("settings.md", "toml")).unwrap();
+    std::fs::write(own.join("contracts/orders.yaml"), example("contracts.md", "yaml")).unwrap();
+    std::fs::write(own.join("features/orders.yaml"), example("features.md", "yaml")).unwrap();
+    check(&own, &["check"], 0, &["1 contract, 1 view, ", ": 0 errors, 0 other findings"]);
+
+    let shop = dir.path().join("shop");
+    std::fs::write(shop.join("models/response.yaml"), example("models.md", "yaml")).unwrap();
+    std::fs::write(shop.join("usecases/next_order.yaml"), example("usecases.md", "yaml")).unwrap();
+    check(&shop, &["check"], 0, &["1 model, 1 use case: 0 errors, 0 other findings"]);
+}

@@ -134,12 +134,12 @@ pub fn quarantine(ctx: &Ctx, replay: Option<&str>, all: bool, most: usize) -> an
                     id.to_string(),
                     one.stream.clone(),
                     first.map(|reason| reason.code.clone()).unwrap_or_default(),
-                    if one.mended { "mended" } else { "" }.to_owned(),
+                    if one.mended { "mended" } else { "waiting" }.to_owned(),
                     first.map(|reason| reason.message.clone()).unwrap_or_default(),
                 ]
             })
             .collect();
-        out::table(&["record", "stream", "code", "", "why"], &rows);
+        out::table(&["record", "stream", "code", "state", "why"], &rows);
     }
     house.close();
     Ok(Code::Fine)

@@ -168,6 +168,7 @@ pub fn outcome(
         id: None,
     };
     house.outcomes(&[told])?;
+    out::say(&format!("recorded: {kind} after decision {id}"));
     house.close();
     Ok(Code::Fine)
 }
@@ -216,7 +217,14 @@ pub fn report(ctx: &Ctx, use_case: &str) -> anyhow::Result<Code> {
     if ctx.json {
         out::json(&report)?
     } else {
-        print_report(&report)
+        print_report(&report);
+        if let Ok(of) = house.use_case(use_case) {
+            let budget = &of.budget;
+            out::line(&format!(
+                "amounts in {}; budget {} ({})",
+                budget.currency, budget.total, budget.period
+            ));
+        }
     }
     house.close();
     Ok(Code::Fine)
@@ -276,7 +284,8 @@ pub fn export(ctx: &Ctx, claim: &str) -> anyhow::Result<Code> {
 /// Sends chosen actions to the webhook.
 pub fn deliver(ctx: &Ctx) -> anyhow::Result<Code> {
     let house = ctx.open()?;
-    let hook = Webhook::of(&house)?.context("the settings have no delivery.webhook")?;
+    let hook = Webhook::of(&house)?
+        .context("the settings name no webhook under [delivery]; `export` writes a CSV instead")?;
     let done = house.deliver("webhook", |delivery| hook.hand(delivery))?;
     if ctx.json {
         out::json(&done)?;

@@ -171,12 +171,11 @@ fn shop(args: &Demo, dir: &Path) -> anyhow::Result<Arc<House>> {
 /// Plays the customers and tells the house; returns the true uplift of those who were not held out.
 fn feed_outcomes(house: &House, world: &World, done: &DecidedAll) -> anyhow::Result<f64> {
     let mut told = Vec::new();
-    let mut treated = Vec::new();
+    let (mut treated, mut held_out) = (Vec::new(), Vec::new());
     for (number, (user_id, record)) in done.decisions.iter().enumerate() {
         let action = action_of(record).with_context(|| format!("action `{}`", record.chosen.action))?;
-        if !record.holdout.arm.held_out {
-            treated.push(Decided { user_id: user_id.clone(), action, at: record.at });
-        }
+        let group = if record.holdout.arm.held_out { &mut held_out } else { &mut treated };
+        group.push(Decided { user_id: user_id.clone(), action, at: record.at });
         let outcome = world.respond(user_id, action, record.at, number as u64)?;
         let mut tell = |kind: &str, at, value: Option<u64>| {
             told.push(Told {
@@ -198,7 +197,14 @@ fn feed_outcomes(house: &House, world: &World, done: &DecidedAll) -> anyhow::Res
         house.outcomes(chunk)?;
     }
     out::line(&format!("{} outcomes told", told.len()));
-    Ok(world.true_uplift(&treated)?.uplift)
+    let (truth, beside) = (world.true_uplift(&treated)?, world.true_uplift(&held_out)?);
+    out::line(&format!(
+        "expected by the truth: {:.2} % of the treated order, {:.2} % had nothing been done; {:.2} % of the held out",
+        truth.rate * 100.0,
+        truth.rate_without * 100.0,
+        beside.rate * 100.0
+    ));
+    Ok(truth.uplift)
 }
 
 fn action_of(record: &decide::DecisionRecord) -> anyhow::Result<Action> {

@@ -126,14 +126,17 @@ pub fn promote(
     by: &str,
 ) -> anyhow::Result<Code> {
     let house = ctx.open()?;
-    let to = match to {
-        Stage::Canary => Move::Canary(Share::from_percent(share)?),
-        Stage::Live => Move::Live,
-        Stage::Dark => Move::Dark,
-        Stage::Retired => Move::Retired,
+    let (to, said) = match to {
+        Stage::Canary => {
+            let said = format!("is the canary for {share} % of the profiles");
+            (Move::Canary(Share::from_percent(share)?), said)
+        }
+        Stage::Live => (Move::Live, "is live".to_owned()),
+        Stage::Dark => (Move::Dark, "is dark".to_owned()),
+        Stage::Retired => (Move::Retired, "is retired".to_owned()),
     };
     house.promote(&operator(by), model, VersionNumber(version), to, reason)?;
-    out::say(&format!("{model} version {version}: {to:?}, approved by {by}"));
+    out::say(&format!("{model} v{version} {said}, approved by {by}"));
     house.close();
     Ok(Code::Fine)
 }

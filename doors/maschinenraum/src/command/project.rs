@@ -43,7 +43,12 @@ pub fn init(args: &Init) -> anyhow::Result<Code> {
     for path in written {
         out::say(&format!("wrote {}", args.dir.join(path).display()));
     }
-    out::say("next: read and correct the contract, then `maschinenraum check`");
+    out::say(match &args.from {
+        Some(_) => "next: read and correct the contract, then `maschinenraum check`",
+        None => {
+            "next: `maschinenraum init --from FILE` shows what a contract looks like; docs/contracts.md explains it"
+        }
+    });
     Ok(Code::Fine)
 }
 
@@ -73,11 +78,10 @@ pub fn check(ctx: &Ctx, files: &[String], most: usize) -> anyhow::Result<Code> {
     let n_errors = findings.iter().filter(|finding| finding.is_error()).count();
     let rest = findings.len() - n_errors;
     out::say(&format!(
-        "{} contracts, {} views, {} models, {} use cases: {n_errors} errors, {rest} other findings",
-        project.contracts.iter().count(),
-        project.views.iter().count(),
-        project.models.len(),
-        project.use_cases.len()
+        "{}: {}, {}",
+        parts(&project),
+        out::count(n_errors, "error"),
+        out::count(rest, "other finding")
     ));
     Ok(if n_errors > 0 { Code::Findings } else { Code::Fine })
 }
@@ -130,14 +134,17 @@ fn check_file(
 /// Puts the project into force.
 pub fn apply(ctx: &Ctx) -> anyhow::Result<Code> {
     let house = ctx.open()?;
-    let project = house.project();
-    out::say(&format!(
-        "in force: {} contracts, {} views, {} models, {} use cases",
-        project.contracts.iter().count(),
-        project.views.iter().count(),
-        project.models.len(),
-        project.use_cases.len()
-    ));
+    out::say(&format!("in force: {}", parts(house.project())));
     house.close();
     Ok(Code::Fine)
+}
+
+fn parts(project: &Project) -> String {
+    let parts = [
+        out::count(project.contracts.iter().count(), "contract"),
+        out::count(project.views.iter().count(), "view"),
+        out::count(project.models.len(), "model"),
+        out::count(project.use_cases.len(), "use case"),
+    ];
+    parts.join(", ")
 }

@@ -1,6 +1,7 @@
 //! `serve`, `replay`, `keys`, `status`, `backup`, `restore`.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use event::Span;
@@ -8,6 +9,7 @@ use house::House;
 use policy::Scope;
 
 use super::Ctx;
+use super::decisions::Webhook;
 use crate::cli::Keys;
 use crate::out::{self, Code};
 
@@ -77,7 +79,10 @@ pub fn keys(ctx: &Ctx, args: Keys) -> anyhow::Result<Code> {
                 .collect();
             out::table(&["id", "name", "scopes", "made", "state"], &rows);
         }
-        Keys::Revoke { id } => house.revoke_key(&id)?,
+        Keys::Revoke { id } => {
+            house.revoke_key(&id)?;
+            out::say(&format!("key {id} is revoked"));
+        }
     }
     house.close();
     Ok(Code::Fine)
@@ -170,9 +175,32 @@ pub fn serve_house(house: std::sync::Arc<House>, listen: Option<&str>) -> anyhow
     }
     let otlp = &house.settings().telemetry.otlp;
     door.otlp = (!otlp.is_empty()).then(|| otlp.clone());
-    let running = serve::start(house, &door)?;
+    let webhook = Webhook::of(&house)?;
+    let running = serve::start(house.clone(), &door)?;
+    let stopping = std::sync::Arc::new(AtomicBool::new(false));
+    let sender = webhook.map(|webhook| {
+        let (house, stopping) = (house, stopping.clone());
+        std::thread::spawn(move || deliver_on(&house, &webhook, &stopping))
+    });
     out::say(&format!("serving on {}", running.address()));
     running.stop_on_signal();
-    running.wait()?;
-    Ok(())
+    let ended = running.wait();
+    stopping.store(true, Ordering::Release);
+    if let Some(sender) = sender {
+        // A panic there has been reported by the panic hook.
+        let _ = sender.join();
+    }
+    Ok(ended?)
+}
+
+/// Hands chosen actions to the webhook, round after round, until the server stops.
+fn deliver_on(house: &House, webhook: &Webhook, stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Acquire) {
+        if let Err(error) = house.deliver("webhook", |delivery| webhook.hand(delivery))
+            && !stopping.load(Ordering::Acquire)
+        {
+            tracing::warn!(%error, "delivery pauses");
+        }
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
 }
