@@ -165,7 +165,7 @@ fn events(site: &Site, dice: &mut Dice, number: usize, step: u64) -> Result<()> 
         let mut content = Dice(round * 7_919 + number as u64 * 104_729 + step * 1_299_709 + n * 15_485_863);
         let user = content.below(N_PEOPLE);
         let call = match content.below(4) {
-            0 => json!({"type": "identify", "messageId": id, "userId": format!("u{user:05}"),
+            0 | 3 => json!({"type": "identify", "messageId": id, "userId": format!("u{user:05}"),
                 "anonymousId": format!("a{:05}", user * 2 + content.below(2)),
                 "traits": {"email": format!("u{user:05}@example.org")}, "timestamp": "2026-11-01T12:00:00Z"}),
             1 => json!({"type": "track", "event": "Seen", "messageId": id,
