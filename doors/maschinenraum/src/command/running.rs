@@ -105,7 +105,7 @@ pub fn status(ctx: &Ctx) -> anyhow::Result<Code> {
         out::table(&["stream", "records", "refused", "latest"], &rows);
         for budget in &budgets {
             out::line(&format!(
-                "budget of {}: {} {}, {} spent, {} handed out to spend",
+                "budget of {}: {} {}; {} spent in settled allowances, {} in open ones (`report` has the cost)",
                 budget.use_case, budget.total, budget.currency, budget.spent, budget.granted
             ));
         }
