@@ -1,0 +1,8 @@
+//! Use cases and their conditions: no YAML panics.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = decide::UseCase::parse(text, "fuzz.yaml");
+    }
+});
