@@ -131,7 +131,9 @@ impl AsOf {
         n_threads: NonZeroUsize,
     ) -> Result<Self, Error> {
         let mut builder = Builder::new(view);
-        rows.into_iter().for_each(|(subject, row)| builder.add(subject, &row));
+        let rows = rows.into_iter();
+        builder.entries.reserve(rows.size_hint().0);
+        rows.for_each(|(subject, row)| builder.add(subject, &row));
         builder.finish(n_threads)
     }
 
