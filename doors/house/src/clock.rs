@@ -83,6 +83,13 @@ impl Clock {
         line.flights.first_key_value().map_or(now, |(_, known_at)| *known_at - TICK)
     }
 
+    /// How long the earliest arrival that is not folded yet has been waiting.
+    pub fn lag(&self) -> Span {
+        let now = Instant::now() - self.behind;
+        let line = self.line.lock();
+        line.flights.first_key_value().map_or(Span::ZERO, |(_, known_at)| (now - *known_at).max(Span::ZERO))
+    }
+
     fn tick(&self, line: &mut Line) -> Instant {
         line.last = (Instant::now() - self.behind).max(line.last + TICK);
         line.last
@@ -121,12 +128,13 @@ mod tests {
         let first = clock.arrive();
         let second = clock.arrive();
         assert!(clock.settled() < first.known_at());
+        assert!(clock.lag() > Span::ZERO);
         drop(second);
         assert!(clock.settled() < first.known_at(), "the earliest counts, whatever lands first");
         let stamp = first.known_at();
         drop(first);
         let settled = clock.settled();
-        assert!(settled > stamp);
+        assert!(settled > stamp && clock.lag() == Span::ZERO);
         assert!(clock.arrive().known_at() > settled, "nothing can become known before a line already told");
     }
 

@@ -18,6 +18,8 @@ pub struct Status {
     pub n_partitions: u16,
     /// Records durable but not folded.
     pub lag_records: u64,
+    /// How many seconds the earliest arrival that is not folded has been waiting.
+    pub lag_seconds: f64,
     /// Records folded since the start.
     pub n_folded: u64,
     /// Duplicates dropped since the start.
@@ -40,6 +42,7 @@ impl House {
             started_at: self.started_at(),
             n_partitions: self.n_partitions(),
             lag_records: health.lag_records,
+            lag_seconds: self.clock().lag().micros() as f64 / 1e6,
             n_folded: health.n_folded,
             n_duplicates: health.n_duplicates,
             n_commits: health.n_commits,

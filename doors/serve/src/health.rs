@@ -125,6 +125,8 @@ fn of_house(page: &mut Page, status: &Status) {
         status.started_at.micros() as f64 / 1e6,
     );
     one("fold_lag_records", "gauge", "Records durable but not folded.", status.lag_records as f64);
+    let help = "How long the earliest arrival that is not folded has been waiting.";
+    one("fold_lag_seconds", "gauge", help, status.lag_seconds);
     one("fold_stopped", "gauge", "1 where a partition has stopped folding.", stopped);
     one("records_folded_total", "counter", "Records folded since the start.", status.n_folded as f64);
     one("duplicates_dropped_total", "counter", "Duplicates dropped by the loop.", status.n_duplicates as f64);

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use event::{Partition, Position, RecordId};
+use event::{Partition, Position, Record, RecordId};
 use rustc_hash::FxHashMap;
 use store::{Database, Write};
 
@@ -21,6 +21,16 @@ pub(crate) struct Dedup {
 
 const TABLE: &[u8] = b"process.dedup\0";
 const ENTRY_BYTES: usize = 24;
+
+/// What makes a record the same as an earlier one: its id under its subject. The subject belongs to it, or the same id
+/// under two subjects would be one record in one partition and two in seven.
+pub(crate) fn identity(record: &Record) -> RecordId {
+    let mut both = *record.id.as_bytes();
+    for (byte, other) in both.iter_mut().zip(record.subject.as_bytes()) {
+        *byte ^= other;
+    }
+    RecordId::from_bytes(both)
+}
 
 impl Dedup {
     pub(crate) fn load(db: &Database, partition: Partition, horizon: u64) -> Result<Self, store::Error> {

@@ -7,7 +7,7 @@ use event::{Partition, Position, Record};
 use journal::Journal;
 use store::{Database, Emissions};
 
-use crate::dedup::Dedup;
+use crate::dedup::{Dedup, identity};
 use crate::{Error, Options, Shard, commit};
 
 /// How far a replay is.
@@ -97,7 +97,7 @@ fn partition_loop<S: Shard>(
     let mut next = Position(0);
     while let Ok(chunk) = inbox.recv() {
         for (position, record) in &chunk {
-            if dedup.is_new(record.id, *position) {
+            if dedup.is_new(identity(record), *position) {
                 shard.fold(record, &mut out)?;
                 if !out.is_empty() {
                     out.take();

@@ -8,7 +8,7 @@ use event::{Position, Record};
 use store::Emissions;
 
 use crate::engine::{Part, Shared};
-use crate::{Shard, commit};
+use crate::{Shard, commit, dedup};
 
 /// How long a worker sleeps at most before it looks whether to commit or to stop.
 const NAP: Duration = Duration::from_millis(50);
@@ -54,9 +54,9 @@ fn fold<S: Shard>(
     {
         // Tables, duplicates and position move together under one lock: a commit sees them at one instant.
         let mut shard = part.shard.write();
-        let mut dedup = part.dedup.lock();
+        let mut seen = part.dedup.lock();
         for (position, record) in batch {
-            if !dedup.is_new(record.id, *position) {
+            if !seen.is_new(dedup::identity(record), *position) {
                 part.n_duplicates.fetch_add(1, Ordering::Relaxed);
                 continue;
             }

@@ -129,6 +129,21 @@ fn one_and_seven_partitions_and_a_replay_agree() {
     }
 }
 
+/// The same id under two subjects is two records, whether they meet in one partition or not.
+#[test]
+fn an_id_is_one_record_per_subject_with_any_number_of_partitions() {
+    let digest_of = |n| {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = start(dir.path(), n);
+        for subject in 1..30 {
+            let other = Record { id: record(7).id, ..record(subject) };
+            engine.append(vec![other.clone(), other]).unwrap();
+        }
+        engine.digest(WAIT).unwrap()
+    };
+    assert_eq!(digest_of(1), digest_of(7));
+}
+
 #[test]
 fn a_restart_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
