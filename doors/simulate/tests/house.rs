@@ -9,7 +9,7 @@ use simulate::{Config, World};
 fn world() -> World {
     let mut config = Config { seed: 5, n_customers: 200, n_days: 240, n_campaigns: 4, ..Config::default() };
     let faults = &mut config.faults;
-    faults.bad_encoding = 0.0;
+    faults.bad_encoding = 0.02;
     for rate in [
         &mut faults.duplicates,
         &mut faults.wrong_type,

@@ -31,6 +31,13 @@ impl Encoding {
         self.with.name()
     }
 
+    /// JSON is UTF-8 (RFC 8259, section 8.1) unless a mark or UTF-16's zeros say otherwise: a line that is not is a
+    /// broken line, and no reason to read all the others in another encoding.
+    pub(super) fn of_json(self) -> Self {
+        let is_utf16 = [encoding_rs::UTF_16LE, encoding_rs::UTF_16BE].contains(&self.with);
+        if self.bom > 0 || is_utf16 { self } else { Self { with: encoding_rs::UTF_8, bom: 0 } }
+    }
+
     pub(super) fn is_utf8(&self) -> bool {
         self.with == encoding_rs::UTF_8
     }

@@ -110,7 +110,7 @@ pub fn inspect(path: &Path, progress: impl FnMut(u64)) -> Result<File, Error> {
             file.columns = columns;
             file.n_rows = Some(n_rows);
         }
-        Format::NdJson => {}
+        Format::NdJson => file.encoding = file.encoding.of_json(),
     }
     Ok(file)
 }
