@@ -46,15 +46,14 @@ impl House {
     ) -> Result<DecisionRecord, Error> {
         let started = StdInstant::now();
         let use_case = self.use_case(use_case)?;
-        // Decisions of one profile run one after the other: each sees the contacts of the one before. A merge in
-        // between changes whose turn it is.
+        // LAW 7: decisions of one profile run one after the other: each sees the contacts of the one before. Each
+        // member's turn is taken, so that one that was made before a merge is seen by the first one after it.
         let mut members = self.members(subject)?;
-        let _turn = loop {
-            let turn = self.turn(members.id);
+        let _turns = loop {
+            let turns = self.turns(&members.subjects);
             let now_members = self.members(subject)?;
-            if now_members.id == members.id {
-                members = now_members;
-                break turn;
+            if now_members.subjects == members.subjects {
+                break turns;
             }
             members = now_members;
         };

@@ -1,6 +1,8 @@
 //! Chosen actions on their way out: claimed, consent asked again, identifiers opened under a grant, handed over
 //! once.
 
+use std::collections::BTreeSet;
+
 use decide::outbox::{self, Delivery, Next};
 use decide::{OpenReservation, SendStatus};
 use event::{Partition, RecordId};
@@ -81,6 +83,8 @@ impl House {
     ) -> Result<(), Error> {
         let now = self.now();
         let mut records = Vec::new();
+        // Claimed in an earlier round or before a crash: it may have left already.
+        let mut may_have_left = BTreeSet::new();
         for (id, reservation) in open {
             let allowed = self.send_grant(sender, reservation).is_ok();
             match outbox::next(*id, reservation, claim, allowed, now) {
@@ -89,7 +93,9 @@ impl House {
                     done.n_released += 1;
                     records.push(chore.record(now));
                 }
-                Next::SendNow => {}
+                Next::SendNow => {
+                    may_have_left.insert(*id);
+                }
                 Next::Leave => done.n_left += 1,
             }
         }
@@ -106,6 +112,8 @@ impl House {
             // Asked again at the last moment: consent may have gone between claim and hand-over.
             let handed = match self.identifier(sender, reservation) {
                 Ok((kind, value)) => hand(&Delivery::new(*id, reservation, &kind, &value)),
+                // LAW 7: nobody knows whether it left. It is not sent (again), and counts as if it had been.
+                Err(Error::Denied(denied)) if may_have_left.contains(id) => Handed::Later(denied.to_string()),
                 Err(Error::Denied(denied)) => Handed::Failed(denied.to_string()),
                 Err(Error::NotFound { what, .. }) => Handed::Failed(format!("the profile has no {what}")),
                 Err(other) => return Err(other),

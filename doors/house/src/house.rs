@@ -1,6 +1,6 @@
 //! An open instance: journal, state, keys and the project that says what they mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -250,11 +250,16 @@ impl House {
         Ok(())
     }
 
-    /// Waits for the turn of a profile.
-    pub(crate) fn turn(&self, profile: Subject) -> Option<MutexGuard<'_, ()>> {
-        let [.., a, b] = *profile.as_bytes();
-        let at = usize::from(u16::from_be_bytes([a, b])) % N_TURNS;
-        self.turns.get(at).map(Mutex::lock)
+    /// Waits for the turns of all members of a profile. Whoever decides for a profile that one of them belonged to a
+    /// moment ago, or will belong to in a moment, waits too.
+    pub(crate) fn turns(&self, members: &[Subject]) -> Vec<MutexGuard<'_, ()>> {
+        let place = |member: &Subject| {
+            let [.., a, b] = *member.as_bytes();
+            usize::from(u16::from_be_bytes([a, b])) % N_TURNS
+        };
+        // In one order for all, so that no two wait for each other.
+        let places: BTreeSet<usize> = members.iter().map(place).collect();
+        places.into_iter().filter_map(|at| self.turns.get(at)).map(Mutex::lock).collect()
     }
 
     /// Works with a partition's till.

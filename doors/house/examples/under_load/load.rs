@@ -93,7 +93,7 @@ pub struct Tried {
 
 /// Opens the house and takes `n_steps` steps, or as many as go well.
 pub fn take_steps(trial: &Trial, round: u64, n_steps: u64) -> Result<Tried> {
-    let told = |error: &house::Error| format!("{}: {error} (retry: {})", error.code(), error.retry());
+    let told = |error: &house::Error| format!("{}: {error}", error.code());
     let house = match House::open(Project::load(&trial.project())?) {
         Ok(house) => Arc::new(house),
         Err(error) => return Ok(Tried { error: Some(told(&error)), ..Tried::default() }),
@@ -199,7 +199,7 @@ fn events(site: &Site, dice: &mut Dice, number: usize, step: u64) -> Result<()> 
 fn consents(site: &Site, dice: &mut Dice, _: usize, _: u64) -> Result<()> {
     let user = dice.user();
     let purpose = *["personalisation", "email_marketing"].get(dice.below(2) as usize).unwrap_or(&"analytics");
-    let status = if dice.below(12) == 0 { Status::Withdrawn } else { Status::Granted };
+    let status = if dice.below(6) == 0 { Status::Withdrawn } else { Status::Granted };
     for purpose in
         if status == Status::Granted { vec!["personalisation", "email_marketing"] } else { vec![purpose] }
     {
