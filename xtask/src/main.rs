@@ -11,8 +11,12 @@
 #[cfg(feature = "house")]
 mod bench;
 mod demo;
+#[cfg(feature = "house")]
+mod http;
 mod peers;
 mod place;
+#[cfg(feature = "house")]
+mod served;
 #[cfg(feature = "house")]
 mod show;
 mod suite;
@@ -57,6 +61,9 @@ enum Task {
         /// Only these items; the other rows of the table stay.
         #[arg(long)]
         only: Vec<String>,
+        /// How long the sustained loads last; 10 for the full run.
+        #[arg(long, default_value_t = 1.0)]
+        minutes: f64,
     },
     /// Installs the pinned peers of `show` and `bench` ahead of time (Python and Node, under target/).
     Peers,
@@ -81,7 +88,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Tidy => tidy::run(&place),
         Task::Demo { args } => demo::run(&place, &args),
         Task::Show { area, only } => measured::show(&place, &area, &only),
-        Task::Bench { only } => measured::bench(&place, &only),
+        Task::Bench { only, minutes } => measured::bench(&place, &only, minutes),
         Task::Peers => {
             println!("python: {}", peers::python(&place)?.display());
             println!("node:   {}", peers::node(&place)?.display());
@@ -106,8 +113,8 @@ mod measured {
         again(place, &["show", area], only)
     }
 
-    pub fn bench(place: &Place, only: &[String]) -> Result<bool> {
-        again(place, &["bench"], only)
+    pub fn bench(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
+        again(place, &["bench", "--minutes", &minutes.to_string()], only)
     }
 
     fn again(place: &Place, task: &[&str], only: &[String]) -> Result<bool> {
