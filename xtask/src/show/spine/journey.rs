@@ -105,8 +105,8 @@ fn judge(report: &Report) -> Figure {
         shown(&tested.challenger_auc),
         shown(&tested.baseline_auc),
         shown(&tested.difference),
-        tested.challenger_verdict,
-        tested.baseline_verdict,
+        in_words(&tested.challenger_verdict),
+        in_words(&tested.baseline_verdict),
         decisions.n,
         decisions.n_booklets,
         decisions.n_redeemed,
@@ -122,6 +122,11 @@ fn judge(report: &Report) -> Figure {
 
 fn shown(estimate: &Estimate) -> String {
     format!("{:.3} [{:.3}, {:.3}]", estimate.value, estimate.low, estimate.high)
+}
+
+/// A verdict without the figures that stand beside it anyway.
+fn in_words(verdict: &str) -> &str {
+    verdict.split(": AUC").next().unwrap_or(verdict)
 }
 
 fn held(held: bool) -> &'static str {
