@@ -11,8 +11,8 @@ use event::{Instant, Partition, Record, RecordId, Span, Subject};
 use house::{House, Project, Rooms};
 use journal::Journal;
 use process::Shard as _;
-use store::{Database, Digest, Scope, Seal};
 use serde::{Deserialize, Serialize};
+use store::{Database, Digest, Scope, Seal};
 
 use super::load::Ack;
 use super::project::{STREAM, Trial};
@@ -129,7 +129,9 @@ pub fn check(trial: &Trial, partitions: &[u16]) -> Result<Found> {
         }
         for n in partitions {
             let other = with_partitions(trial, &house, &records, *n)?;
-            for (at, (own, other)) in own.iter().zip(&other).enumerate().filter(|(_, (own, other))| own != other) {
+            for (at, (own, other)) in
+                own.iter().zip(&other).enumerate().filter(|(_, (own, other))| own != other)
+            {
                 found.wrong(format!("with {n} partitions table {at} is {other:?}, it should be {own:?}"));
             }
         }

@@ -160,7 +160,11 @@ fn corrupted_tail(trial: &Trial, again: Again<'_>) -> Result<Mishap> {
     let said = failing_steps(trial, again, 6, 1)?;
     house::rebuild_state(&trial.project())?;
     good_steps(trial, again, 7, 20)?;
-    checked_mishap(trial, again, format!("noise behind the last frame is cut; a torn frame that was folded: {said}"))
+    checked_mishap(
+        trial,
+        again,
+        format!("noise behind the last frame is cut; a torn frame that was folded: {said}"),
+    )
 }
 
 fn corrupted_middle(trial: &Trial, again: Again<'_>) -> Result<Mishap> {
@@ -201,4 +205,3 @@ fn clock_jump(trial: &Trial, again: Again<'_>) -> Result<Mishap> {
     }
     checked_mishap(trial, again, said.join("; "))
 }
-
