@@ -89,6 +89,10 @@ pub fn models(ctx: &Ctx, model: Option<&str>, version: Option<u32>) -> anyhow::R
         let all = house.models()?;
         let all: Vec<_> =
             all.into_iter().filter(|(name, _)| model.is_none_or(|wanted| wanted == name.as_str())).collect();
+        if let (Some(name), true) = (model, all.is_empty()) {
+            // Says which there are; one that was never trained is none the less there.
+            house.project().model(name)?;
+        }
         if ctx.json {
             out::json(&all)?;
         } else {

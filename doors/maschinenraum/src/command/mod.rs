@@ -80,7 +80,20 @@ impl Ctx {
 /// Opens a project's house.
 pub fn open(dir: &Path) -> anyhow::Result<Arc<House>> {
     let project = Project::load(dir)?;
-    Ok(Arc::new(House::open(project)?))
+    let house = House::open(project).map_err(|error| {
+        // The databases say so in their own words.
+        let is_open = error.to_string().contains("Locked");
+        let error = anyhow::Error::from(error);
+        if is_open {
+            let what = format!(
+                "another process has `{}` open; end it, or ask the server if it is one",
+                dir.display()
+            );
+            return error.context(what);
+        }
+        error
+    })?;
+    Ok(Arc::new(house))
 }
 
 /// Whoever has the command line has the machine: all scopes, under the name of the person.

@@ -63,6 +63,19 @@ pub fn keys(ctx: &Ctx, args: Keys) -> anyhow::Result<Code> {
             out::line(&key.text);
             out::say(&format!("key {} of {name}: it is shown this once", key.id));
         }
+        Keys::List if ctx.json => {
+            let keys = house.keys()?;
+            let keys: Vec<_> = keys
+                .iter()
+                .map(|(key, revoked)| {
+                    serde_json::json!({
+                        "id": key.id, "name": key.name, "scopes": key.scopes, "created": key.created,
+                        "expires": key.expires, "revoked": revoked,
+                    })
+                })
+                .collect();
+            out::json(&keys)?;
+        }
         Keys::List => {
             let rows: Vec<Vec<String>> = house
                 .keys()?
