@@ -8,6 +8,10 @@ mod out;
 
 use clap::Parser;
 
+/// Intake makes and drops many small trees of JSON; the system's allocator takes a third of its time for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     let cli = cli::Cli::parse();
     out::start_logging(cli.verbose, cli.log_json);

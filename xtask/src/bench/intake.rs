@@ -158,12 +158,13 @@ fn sustained(place: &Place) -> Result<Figure> {
     let lag = run.max_lag_records / rate;
     let text = format!(
         "{rate:.0} events/s for {:.0} s; p50 {:.1} ms, p99 {:.1} ms a batch; fold lag at most {:.0} records = {lag:.2} s, \
-         all folded {:.2} s after the last; {:.0} MiB resident",
+         all folded {:.2} s after the last; {:.1} µs of processor per event in the server; {:.0} MiB resident",
         run.took.as_secs_f64(),
         run.ms(0.5),
         run.ms(0.99),
         run.max_lag_records,
         settled.as_secs_f64(),
+        run.processor_us() / N_PER_BATCH as f64,
         run.resident_bytes / 1_048_576.0
     );
     Ok(Figure { text, holds: rate >= 25_000.0 && lag <= 1.0 })
@@ -173,9 +174,10 @@ fn burst(place: &Place) -> Result<Figure> {
     let (run, settled) = measure(place, "burst", 8, Pace::AsFastAsItGoes, Duration::from_secs(3))?;
     let rate = run.per_second() * N_PER_BATCH as f64;
     let text = format!(
-        "{rate:.0} events/s; p99 {:.1} ms a batch; all folded {:.2} s after the last",
+        "{rate:.0} events/s; p99 {:.1} ms a batch; all folded {:.2} s after the last; {:.1} µs of processor per event in the server",
         run.ms(0.99),
-        settled.as_secs_f64()
+        settled.as_secs_f64(),
+        run.processor_us() / N_PER_BATCH as f64
     );
     Ok(Figure { text, holds: rate >= 50_000.0 })
 }

@@ -24,6 +24,8 @@ pub struct Run {
     pub took: Duration,
     /// The most records that were durable and not folded, at any look.
     pub max_lag_records: f64,
+    /// Processor time the server took.
+    pub processor_seconds: f64,
     /// Resident bytes at the end.
     pub resident_bytes: f64,
 }
@@ -32,6 +34,11 @@ impl Run {
     /// Requests answered per second.
     pub fn per_second(&self) -> f64 {
         self.times.len() as f64 / self.took.as_secs_f64()
+    }
+
+    /// Processor time of the server per request, in microseconds.
+    pub fn processor_us(&self) -> f64 {
+        self.processor_seconds * 1e6 / self.times.len() as f64
     }
 
     /// A quantile in milliseconds.
@@ -48,6 +55,7 @@ pub type Ask<'a> = Box<dyn FnMut(&mut Client, u64) -> Result<ControlFlow<()>> + 
 pub fn run(served: &Served, clients: Vec<Ask<'_>>, pace: Pace, lasting: Duration) -> Result<Run> {
     let n_clients = clients.len() as u64;
     let ended = AtomicBool::new(false);
+    let processor_before = served.processor_seconds();
     let began = Instant::now();
     let mut times = Vec::new();
     let mut took = Duration::ZERO;
@@ -78,7 +86,8 @@ pub fn run(served: &Served, clients: Vec<Ask<'_>>, pace: Pace, lasting: Duration
     }
     times.sort_unstable();
     let resident_bytes = served.metric("process_resident_memory_bytes")?;
-    Ok(Run { times, took, max_lag_records: lag, resident_bytes })
+    let processor_seconds = served.processor_seconds() - processor_before;
+    Ok(Run { times, took, processor_seconds, max_lag_records: lag, resident_bytes })
 }
 
 fn drive(
