@@ -15,7 +15,7 @@ error, explained on stderr. Data goes to stdout, everything else to stderr.";
 /// The engine room of AI for marketing and operations: consented records in, governed decisions out, every one
 /// measured.
 #[derive(Parser, Debug)]
-#[command(version, propagate_version = true, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct Cli {
     /// The project directory.
     #[arg(long, short = 'C', global = true, default_value = ".", env = "MASCHINENRAUM_PROJECT")]
@@ -375,4 +375,16 @@ pub enum Said {
 pub enum World {
     /// A shop with campaigns.
     Shop,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn no_two_flags_of_a_command_share_a_name() {
+        Cli::command().debug_assert();
+    }
 }

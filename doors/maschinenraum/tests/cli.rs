@@ -1,8 +1,9 @@
 //! The binary as people and their builds use it: exit codes, messages, and what a second call does.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What a run of the binary left: its exit code, and both outputs.
 struct Ran {
@@ -127,6 +128,8 @@ fn wrong_use_is_told_apart_from_errors() {
     check(&project, &["explain", "12"], 3, &["32 hexadecimal digits"]);
     check(&project, &["keys", "create", "x", "--scope", "fly"], 3, &["`fly` is no scope", "admin"]);
     check(&project, &["train", "respnse"], 3, &["MR4591", "known: response"]);
+    check(&project, &["models", "respnse"], 3, &["MR4591", "known: response"]);
+    check(&project, &["models", "response"], 0, &["gate"]);
     check(dir.path(), &["simulate", "shop", "--out", "shop"], 3, &["is a project already"]);
     check(dir.path(), &["--help"], 0, &["Exit codes", "simulate shop"]);
 }
@@ -186,6 +189,28 @@ fn a_backup_comes_back_with_its_key_and_says_what_it_lacks_without() {
     let live = |ran: &Ran| ran.out.lines().next().map(str::to_owned);
     assert_eq!(live(&before), live(&after), "the restored state is another");
     check(dir.path(), &["-C", "again", "restore", "shop"], 3, &["backup.json"]);
+}
+
+#[test]
+fn a_project_that_a_server_has_open_is_not_called_broken() {
+    let dir = shop();
+    let project = dir.path().join("shop");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_maschinenraum"))
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .current_dir(&project)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(server.stderr.take().unwrap()).lines();
+    assert!(
+        lines.map_while(Result::ok).any(|line| line.contains("serving on 127.0.0.1:")),
+        "it never served"
+    );
+    check(&project, &["status"], 3, &["another process has `.` open", "ask the server"]);
+    check(&project, &["check"], 0, &["0 errors"]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    check(&project, &["status"], 0, &["partitions"]);
 }
 
 /// The first fenced block of this language on a page of the documentation.
