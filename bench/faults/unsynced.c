@@ -119,6 +119,7 @@ static ssize_t (*real_writev)(int, const struct iovec *, int);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_ftruncate)(int, off_t);
 static int (*real_fsync)(int), (*real_fdatasync)(int);
+static int (*real_unlink)(const char *), (*real_unlinkat)(int, const char *, int);
 static char root[4096], logs[4096];
 static size_t root_len;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -130,6 +131,8 @@ __attribute__((constructor)) static void start(void) {
     real_ftruncate = dlsym(RTLD_NEXT, "ftruncate64");
     real_fsync = dlsym(RTLD_NEXT, "fsync");
     real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
+    real_unlink = dlsym(RTLD_NEXT, "unlink");
+    real_unlinkat = dlsym(RTLD_NEXT, "unlinkat");
     const char *r = getenv("FAULT_ROOT"), *l = getenv("FAULT_LOG");
     if (r && l && realpath(r, root)) {
         snprintf(logs, sizeof logs, "%s", l);
@@ -174,7 +177,7 @@ static void remember(int fd, unsigned long long inode, const struct stat *s, off
 static void forget(unsigned long long inode) {
     char path[4200];
     snprintf(path, sizeof path, "%s/%llu", logs, inode);
-    unlink(path);
+    real_unlink(path);
 }
 
 static off_t where(int fd, const struct stat *s) {
@@ -243,6 +246,22 @@ static int synced(int fd, int (*sync)(int)) {
     pthread_mutex_unlock(&lock);
     return r;
 }
+
+/* A removed file takes its log along: its inode may name another file soon. */
+static int removed(int dir, const char *name, int flags) {
+    struct stat s = {0};
+    int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    unsigned long long inode = fd < 0 ? 0 : watched(fd, &s);
+    if (fd >= 0) close(fd);
+    pthread_mutex_lock(&lock);
+    int r = dir == AT_FDCWD && !flags ? real_unlink(name) : real_unlinkat(dir, name, flags);
+    if (!r && inode && s.st_nlink == 1) forget(inode);
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
+int unlink(const char *name) { return removed(AT_FDCWD, name, 0); }
+int unlinkat(int dir, const char *name, int flags) { return removed(dir, name, flags); }
 
 int fsync(int fd) { return synced(fd, real_fsync); }
 int fdatasync(int fd) { return synced(fd, real_fdatasync); }

@@ -116,8 +116,8 @@ fn wait_ready(trial: &Trial, round: u64, child: &mut Child) -> Result<()> {
         }
         if let Some(status) = child.try_wait()? {
             let told = std::fs::read_to_string(log(trial)).unwrap_or_default();
-            let tail: Vec<&str> = told.lines().rev().take(5).collect();
-            bail!("round {round}: the house does not open again ({status}): {}", tail.join(" | "));
+            let said = told.lines().rfind(|line| line.starts_with("Error: ")).unwrap_or_default();
+            bail!("round {round}: the house does not open again ({status}): {said}");
         }
         ensure!(
             begun.elapsed() < Duration::from_secs(60),
