@@ -141,12 +141,13 @@ impl Dataset {
     }
 }
 
-/// The order of rows (by instant, subject, then content), and the hash over names and rows in that order.
+/// The order of rows (by instant, content, then subject), and the hash over names and rows in that order. Pseudonyms
+/// differ from house to house and come last: they must not decide what a model learns from the same data.
 fn in_order(examples: &[Example], frame: &Frame) -> (Vec<usize>, ContentHash) {
-    let mut rows: Vec<(Instant, Subject, Vec<u8>, usize)> = examples
+    let mut rows: Vec<(Instant, Vec<u8>, Subject, usize)> = examples
         .iter()
         .enumerate()
-        .map(|(i, example)| (example.at, example.subject, bytes_of(example, frame, i), i))
+        .map(|(i, example)| (example.at, bytes_of(example, frame, i), example.subject, i))
         .collect();
     rows.sort_unstable();
     let mut hash = Sha256::new();
@@ -154,7 +155,8 @@ fn in_order(examples: &[Example], frame: &Frame) -> (Vec<usize>, ContentHash) {
     for column in frame.columns() {
         put(&mut hash, column.name().as_bytes());
     }
-    for (_, _, bytes, _) in &rows {
+    for (_, bytes, subject, _) in &rows {
+        put(&mut hash, subject.as_bytes());
         put(&mut hash, bytes);
     }
     let hash = ContentHash::from_bytes(hash.finalize().into());
@@ -169,7 +171,6 @@ fn put(hash: &mut Sha256, part: &[u8]) {
 
 fn bytes_of(example: &Example, frame: &Frame, row: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
-    out.extend_from_slice(example.subject.as_bytes());
     out.extend_from_slice(&example.at.micros().to_le_bytes());
     out.extend_from_slice(&example.settled.micros().to_le_bytes());
     out.extend_from_slice(&[u8::from(example.label), u8::from(example.marked)]);

@@ -115,6 +115,7 @@ impl House {
                 // LAW 7: nobody knows whether it left. It is not sent (again), and counts as if it had been.
                 Err(Error::Denied(denied)) if may_have_left.contains(id) => Handed::Later(denied.to_string()),
                 Err(Error::Denied(denied)) => Handed::Failed(denied.to_string()),
+                Err(gone @ Error::UnknownUseCase { .. }) => Handed::Failed(gone.to_string()),
                 Err(Error::NotFound { what, .. }) => Handed::Failed(format!("the profile has no {what}")),
                 Err(other) => return Err(other),
             };
@@ -141,7 +142,10 @@ impl House {
         Ok(())
     }
 
+    /// LAW 3: what is sent needs both purposes still: the action's own, and the one it was chosen for.
     fn send_grant(&self, sender: &Principal, open: &OpenReservation) -> Result<policy::Grant, Error> {
+        let chosen_for = &self.use_case(&open.use_case)?.purpose;
+        self.grant(sender, Action::Send, chosen_for, open.subject)?;
         self.grant(sender, Action::Send, &open.purpose, open.subject)
     }
 

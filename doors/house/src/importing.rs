@@ -61,12 +61,13 @@ impl House {
         let known = self.import_state(batch)?.filter(|import| import.stage != Stage::Undone);
         let mut done = Imported {
             batch,
-            counts: known.as_ref().map(|import| import.counts).unwrap_or_default(),
+            counts: Counts::default(),
             reasons: Default::default(),
             n_resumed: known.as_ref().map_or(0, |import| import.counts.n_rows),
             repeated: known.as_ref().is_some_and(|import| import.stage == Stage::Finished),
         };
         if done.repeated {
+            done.counts = known.map(|import| import.counts).unwrap_or_default();
             return Ok(done);
         }
         if known.is_none() {
@@ -88,9 +89,18 @@ impl House {
         }
         let stream = contract.stream.clone();
         let mut seen = Seen::new();
-        let mut rows = file.rows(done.counts.n_rows)?;
+        // Rows that are durable already are judged again but not appended: counts, reasons and what was seen twice are
+        // then the same as without the interruption.
+        let mut rows = file.rows(0)?;
         loop {
-            let chunk: Vec<_> = rows.by_ref().take(CHUNK_ROWS).collect::<Result<_, _>>()?;
+            let left = done.n_resumed.saturating_sub(done.counts.n_rows);
+            let is_known = left > 0;
+            let n = if is_known {
+                usize::try_from(left).unwrap_or(CHUNK_ROWS).min(CHUNK_ROWS)
+            } else {
+                CHUNK_ROWS
+            };
+            let chunk: Vec<_> = rows.by_ref().take(n).collect::<Result<_, _>>()?;
             if chunk.is_empty() {
                 break;
             }
@@ -100,6 +110,10 @@ impl House {
             let delivery = chunk.into_iter().map(|row| Ok(row.into_incoming(stream.clone()))).collect();
             let outcomes = self.intake.accept_all(contracts, delivery, &arrival, &mut seen)?;
             count(&mut done, &outcomes, n_rows);
+            if is_known {
+                progress(rows.progress());
+                continue;
+            }
             let mut records: Vec<_> = outcomes.iter().flat_map(Outcome::records).cloned().collect();
             let note = Note::Reached { batch, counts: done.counts };
             let key = format!("{batch} reached {}", done.counts.n_rows);

@@ -42,9 +42,9 @@ pub struct Refused {
 pub struct Count {
     /// Records folded.
     pub n_records: u64,
-    /// Records refused.
+    /// Records refused and not mended since.
     pub n_refused: u64,
-    /// Refusals by code of their first finding.
+    /// The same by code of their first finding.
     pub reasons: BTreeMap<String, u64>,
     /// When the latest came.
     pub last_known_at: Option<Instant>,
@@ -140,8 +140,17 @@ impl Fold<Record> for StreamFold {
     fn fold(&self, tables: &mut Tables, record: &Record, _: &mut Emissions) -> Result<(), Error> {
         if record.stream.as_str() == QUARANTINE {
             if let Ok(note) = serde_json::from_slice::<Mended>(&record.payload.open) {
-                if let Some(mut refused) = tables.refused.get(&note.mended)?.cloned() {
+                if let Some(mut refused) =
+                    tables.refused.get(&note.mended)?.filter(|one| !one.mended).cloned()
+                {
                     refused.mended = true;
+                    let first = refused.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default();
+                    tables.counts.update(&refused.stream, |count| {
+                        count.n_refused = count.n_refused.saturating_sub(1);
+                        if let Some(n) = count.reasons.get_mut(&first) {
+                            *n = n.saturating_sub(1);
+                        }
+                    })?;
                     tables.refused.put(note.mended, refused);
                 }
                 return Ok(());

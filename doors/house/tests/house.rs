@@ -242,6 +242,23 @@ fn a_withdrawal_takes_effect_at_once_and_reaches_what_is_queued() {
 }
 
 #[test]
+fn nothing_is_sent_once_the_purpose_it_was_chosen_for_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = open(dir.path(), 2);
+    track(
+        &house,
+        json!({"batch": [{"type": "identify", "messageId": "i1", "userId": "cyd", "traits": {"email": "c@example.org"}}]}),
+    );
+    for purpose in ["personalisation", "email_marketing"] {
+        house.consent(&user("cyd"), purpose, Status::Granted, "v1", "form", None).unwrap();
+    }
+    assert_eq!(house.decide(&all(), "next", &user("cyd"), &Map::new()).unwrap().chosen.action, "mail");
+    house.consent(&user("cyd"), "personalisation", Status::Withdrawn, "v1", "link", None).unwrap();
+    let sent = house.deliver("tool", |_| panic!("the purpose it was chosen for is gone")).unwrap();
+    assert_eq!((sent.n_sent, sent.n_released), (0, 1));
+}
+
+#[test]
 fn what_is_refused_is_kept_and_can_be_mended() {
     let dir = tempfile::tempdir().unwrap();
     let house = open(dir.path(), 2);

@@ -76,7 +76,8 @@ pub fn import(ctx: &Ctx, args: &Import) -> anyhow::Result<Code> {
         print_import(stream, &done);
     }
     house.close();
-    Ok(Code::Fine)
+    let nothing = done.counts.n_rows > 0 && done.counts.n_accepted + done.counts.n_duplicates == 0;
+    Ok(if nothing { Code::Findings } else { Code::Fine })
 }
 
 /// Imports with a progress bar.
