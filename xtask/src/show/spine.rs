@@ -2,6 +2,7 @@
 
 mod bank;
 mod clients;
+mod faults;
 mod journey;
 mod parity;
 mod retail;
@@ -18,7 +19,16 @@ use crate::table::Item;
 
 /// In the order of the acceptance list.
 pub fn items() -> Vec<Item> {
-    vec![journey::ITEM, retail::ITEM, bank::ITEM, parity::ITEM, clients::ITEM]
+    vec![
+        journey::ITEM,
+        retail::ITEM,
+        bank::ITEM,
+        parity::ITEM,
+        clients::ITEM,
+        faults::KILL,
+        faults::POWER,
+        faults::MISHAPS,
+    ]
 }
 
 /// The binary as a user has it, brought up to date.
