@@ -1,7 +1,7 @@
 //! A few of the faults of `cargo xtask show spine`, small enough for every test run: kills and power losses under load,
 //! disks and clocks. The load and the checks are those of the example `under_load`; this program starts itself as the
 //! load, so that there is something to kill.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop at the first surprise")]
 
 #[path = "../examples/under_load/check.rs"]
 mod check;

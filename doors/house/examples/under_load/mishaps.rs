@@ -25,7 +25,8 @@ pub struct Mishap {
 
 /// Tries all of them, each in a folder of its own below `root`.
 pub fn run(root: &Path, again: Again<'_>) -> Result<Vec<Mishap>> {
-    let tries: [(&str, fn(&Trial, Again<'_>) -> Result<Mishap>); 5] = [
+    type Try = fn(&Trial, Again<'_>) -> Result<Mishap>;
+    let tries: [(&str, Try); 5] = [
         ("disk full", disk_full),
         ("read-only directory", read_only),
         ("corrupted tail", corrupted_tail),
