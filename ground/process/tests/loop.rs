@@ -63,7 +63,7 @@ fn options() -> Options {
 fn journal(dir: &Path, n: u16) -> Journal {
     let options =
         journal::Options { n_partitions: n, segment_bytes: 64 << 10, ..journal::Options::default() };
-    Journal::open(&dir.join("journal"), options).unwrap()
+    Journal::open(dir.join("journal"), options).unwrap()
 }
 
 fn start(dir: &Path, n: u16) -> Engine<Counter> {
