@@ -162,7 +162,7 @@ mod tests {
                 prop_assert_eq!(dedup.is_new(id(*n), Position(at)), expected);
                 if breaks[at as usize] {
                     save(&mut dedup, &db, at + 1);
-                    if at % 3 == 0 {
+                    if at.is_multiple_of(3) {
                         dedup = Dedup::load(&db, Partition(1), horizon).unwrap();
                     }
                 }
