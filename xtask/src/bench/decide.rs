@@ -35,7 +35,7 @@ pub fn items() -> Vec<Item> {
 }
 
 /// The demo's project, with money and caps that do not run out in a bench.
-fn shop(place: &Place, binary: &Path) -> Result<PathBuf> {
+pub fn shop(place: &Place, binary: &Path) -> Result<PathBuf> {
     let folder = place.target().join("bench/shop");
     if folder.join("key").exists() {
         return Ok(folder);
@@ -94,7 +94,12 @@ fn measure(
     lasting: Duration,
 ) -> Result<Run> {
     let binary = served::binary(place)?;
-    let folder = shop(place, &binary)?;
+    // Each run starts from the same shop: contacts pile up, and a decision reads those in its caps' windows.
+    let made = shop(place, &binary)?;
+    let folder = super::folder(place, "shop-run")?;
+    if !Command::new("cp").arg("-R").arg(made.join(".")).arg(&folder).status()?.success() {
+        bail!("{} cannot be copied", made.display());
+    }
     let key = std::fs::read_to_string(folder.join("key"))?;
     let people = people(&folder)?;
     let served = Served::start(&binary, &folder, &key)?;
