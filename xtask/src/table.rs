@@ -78,26 +78,57 @@ pub fn all_hold(rows: &[Row]) -> bool {
     !rows.is_empty() && rows.iter().all(|row| row.verdict == Verdict::Holds)
 }
 
-/// The rows in aligned columns.
+/// The widest that each column gets; longer cells go on in the next line.
+const WIDEST: [usize; 5] = [16, 30, 64, 36, 11];
+
+/// The rows in aligned columns, long cells wrapped, so that a terminal shows a table.
 pub fn render(rows: &[Row]) -> String {
-    let head = ["item", "what", "figure", "bar", "verdict"].map(str::to_owned);
-    let cells = rows
-        .iter()
-        .map(|row| [row.id, row.title, &row.figure, row.bar, row.verdict.word()].map(str::to_owned));
-    let lines: Vec<_> = std::iter::once(head).chain(cells).collect();
+    let head = ["item", "what", "figure", "bar", "verdict"];
+    let cells = rows.iter().map(|row| [row.id, row.title, &row.figure, row.bar, row.verdict.word()]);
+    let lines: Vec<[Vec<String>; 5]> = std::iter::once(head)
+        .chain(cells)
+        .map(|cells| {
+            let mut wrapped = cells.into_iter().zip(WIDEST).map(|(cell, widest)| wrap(cell, widest));
+            std::array::from_fn(|_| wrapped.next().unwrap_or_default())
+        })
+        .collect();
     let width = |column: usize| {
-        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
+        let cells = lines.iter().filter_map(|line| line.get(column)).flatten();
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let mut text = String::new();
-    for line in &lines {
-        let padded = line
-            .iter()
-            .enumerate()
-            .map(|(column, cell)| format!("{cell:<w$}", w = width(column).unwrap_or(0)));
-        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
+    for (at, line) in lines.iter().enumerate() {
+        let height = line.iter().map(Vec::len).max().unwrap_or(0);
+        if at > 0 && lines.iter().any(|line| line.iter().any(|cell| cell.len() > 1)) {
+            text.push('\n');
+        }
+        for row in 0..height {
+            let padded = line.iter().enumerate().map(|(column, cell)| {
+                format!("{:<w$}", cell.get(row).map_or("", String::as_str), w = width(column))
+            });
+            text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
     }
     text
+}
+
+/// A cell in lines of at most `widest` characters, broken between words where there are any.
+fn wrap(cell: &str, widest: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in cell.split_whitespace() {
+        let Some(last) = lines.last_mut() else { continue };
+        let room = widest.saturating_sub(last.chars().count());
+        if last.is_empty() {
+            last.push_str(word);
+        } else if word.chars().count() < room {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -114,5 +145,15 @@ mod tests {
             "item  what  figure  bar  verdict\n1     t     2 ms    ≥ 1  holds\nlong  t     –       ≥ 1  BROKE\n"
         );
         assert!(!all_hold(&[]));
+    }
+
+    #[test]
+    fn long_cells_go_on_in_the_next_line() {
+        let figure = "word ".repeat(40);
+        let row =
+            Row { id: "1", title: "t", bar: "b", figure: figure.trim().into(), verdict: Verdict::Holds };
+        let text = render(&[row]);
+        assert!(text.lines().all(|line| line.chars().count() <= 160), "{text}");
+        assert_eq!(text.matches("word").count(), 40);
     }
 }
