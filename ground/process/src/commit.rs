@@ -112,11 +112,17 @@ impl<S: Shard> Committer<S> {
         for pending in job.pending {
             writes.push(pending.into_write().map_err(|e| e.to_string())?);
         }
-        if !writes.is_empty() || part.committed.load(Ordering::Acquire) != job.position.0 {
+        // A commit at an interval is not synced: the journal is, and what a power loss takes of the state is folded again.
+        // One that somebody waits for is, so that an external effect never runs ahead of the state that asked for it.
+        let sync = job.done.is_some();
+        let behind = if sync { &part.synced } else { &part.committed };
+        if !writes.is_empty() || behind.load(Ordering::Acquire) != job.position.0 {
             writes.push(position_write(job.partition, job.position));
-            // Synced, so that an external effect never runs ahead of the state that asked for it.
-            self.shared.db.write(writes, true).map_err(|e| e.to_string())?;
+            self.shared.db.write(writes, sync).map_err(|e| e.to_string())?;
             part.committed.store(job.position.0, Ordering::Release);
+            if sync {
+                part.synced.store(job.position.0, Ordering::Release);
+            }
             part.n_commits.fetch_add(1, Ordering::Relaxed);
         }
         let mut shard = part.shard.write();

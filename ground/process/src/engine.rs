@@ -74,6 +74,8 @@ pub(crate) struct Part<S> {
     pub(crate) folded: AtomicU64,
     /// The next position to fold according to what is on disk.
     pub(crate) committed: AtomicU64,
+    /// The same according to what survives a power loss; `u64::MAX` until this loop has synced for the first time.
+    pub(crate) synced: AtomicU64,
     /// Commits asked for and not yet written.
     pub(crate) in_flight: AtomicU64,
     pub(crate) waiters: Mutex<Vec<Waiter>>,
@@ -158,6 +160,7 @@ impl<S: Shard> Engine<S> {
                 dedup: Mutex::new(Dedup::load(&db, partition, options.dedup_horizon)?),
                 folded: AtomicU64::new(position.0),
                 committed: AtomicU64::new(position.0),
+                synced: AtomicU64::new(u64::MAX),
                 in_flight: AtomicU64::new(0),
                 waiters: Mutex::default(),
                 failed: Mutex::default(),
@@ -294,7 +297,7 @@ impl<S: Shard> Engine<S> {
         self.part(partition).map(|part| look(&part.shard.read()))
     }
 
-    /// Up to where a partition's state is on disk: external effects of earlier records may act.
+    /// Up to where a partition's state is written. External effects wait for [`Engine::settle`], which syncs it.
     pub fn committed(&self, partition: Partition) -> Position {
         Position(self.part(partition).map_or(0, |part| part.committed.load(Ordering::Acquire)))
     }
