@@ -16,6 +16,11 @@ impl FieldPath {
         self.parts.iter().try_fold(bound, |at, part| at.get(part.as_ref()))
     }
 
+    /// The path in words, as a contract's field is named: `customer.city`.
+    pub(crate) fn text(&self) -> String {
+        self.parts.join(".")
+    }
+
     /// Finds the field called `text` in a contract: `total`, `customer.city`. A name may contain dots itself: the
     /// longest name that fits wins.
     pub(crate) fn find<'c>(contract: &'c Contract, text: &str) -> Option<(Self, &'c Field)> {

@@ -10,7 +10,7 @@ use crate::value::Values;
 use crate::{Error, View};
 
 /// What a grant may be for, to read features online.
-const ACTIONS: [Action; 3] = [Action::ReadFeatures, Action::Decide, Action::Export];
+pub(crate) const ACTIONS: [Action; 3] = [Action::ReadFeatures, Action::Decide, Action::Export];
 
 /// Reads features from a shelf.
 pub struct Reader<'s> {
