@@ -186,6 +186,12 @@ impl Intake {
         outcomes.collect()
     }
 
+    /// The id that an arrival's record has: judged and named as [`Intake::accept_all`] does it, and nothing else. Finds
+    /// the row of a file that a record came by.
+    pub fn id_of(&self, contracts: &Contracts, incoming: Incoming, arrival: &Arrival) -> RecordId {
+        Bench { vault: &self.vault, rules: &self.rules, contracts, arrival }.judge(incoming).id
+    }
+
     /// Tells that these outcomes' records are durable, so that the same identifiers need not be linked again.
     pub fn durable(&self, outcomes: &[Outcome]) {
         let links = outcomes.iter().flat_map(Outcome::records).filter(|r| r.stream.as_str() == LINKS);
@@ -220,6 +226,7 @@ impl Intake {
             known_at: judged.known_at,
             batch: arrival.batch,
             cause: None,
+            source: None,
             key_epoch: self.epoch(owner, &cells),
             payload: Payload { open: bytes(&split.open).into(), cells },
         };
@@ -242,6 +249,9 @@ impl Intake {
             (Origin::Stream(name), Value::Object(open)) => open.insert("for".into(), name.as_str().into()),
             _ => None,
         };
+        if let (Some(key), Value::Object(open)) = (judged.own_key, &mut open) {
+            open.insert("key".into(), key.into());
+        }
         let record = Record {
             id: judged.id,
             stream: StreamName::new(QUARANTINE),
@@ -251,6 +261,7 @@ impl Intake {
             known_at: judged.known_at,
             batch: arrival.batch,
             cause: None,
+            source: None,
             key_epoch: self.epoch(owner, &cells),
             payload: Payload { open: bytes(&open).into(), cells },
         };
@@ -381,6 +392,10 @@ pub fn reopen(vault: &Vault, record: &Record) -> Result<Option<Incoming>, Error>
         (Some(_), _) => crate::segment::again(document),
         (None, stream) => Incoming::for_stream(StreamName::new(stream.unwrap_or(crate::UNKNOWN)), document),
     };
+    if let Some(key) = text("key") {
+        incoming.key = Some(key.as_bytes().to_vec());
+        incoming.names_itself = true;
+    }
     // It happened when it happened, whatever the clock says now.
     if incoming.occurred_at.is_ok() {
         incoming.occurred_at = Ok(Some(record.occurred_at));
@@ -418,6 +433,7 @@ fn emission(cause: &Record, what: &str, stream: &str, subject: Subject, payload:
         known_at: cause.known_at,
         batch: cause.batch,
         cause: Some(cause.id),
+        source: None,
         key_epoch: 0,
         payload: Payload { open: payload.into(), cells: Vec::new() },
     }

@@ -70,6 +70,11 @@ impl Contracts {
         self.streams.get(stream)?.last_key_value().map(|(_, contract)| contract)
     }
 
+    /// The newest version of a stream's contract before `version`.
+    pub fn version_before(&self, stream: &StreamName, version: Version) -> Option<&Arc<Contract>> {
+        self.streams.get(stream)?.range(..version).next_back().map(|(_, contract)| contract)
+    }
+
     /// The newest contract of the stream called `name`.
     pub fn newest_named(&self, name: &str) -> Option<&Arc<Contract>> {
         self.newest(&StreamName::new(name))
