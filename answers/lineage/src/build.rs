@@ -6,7 +6,7 @@ use contract::{Contract, Contracts, Field, Kind as FieldKind};
 use decide::{Origin, UseCase};
 use feature::{Use, Views};
 
-use crate::openlineage::{DatasetTold, EdgeTold, JobTold, Names, plain};
+use crate::openlineage::{DatasetTold, EdgeTold, End, JobTold, Names, plain};
 use crate::{Graph, How, Kind, Node, NodeId};
 
 /// Collects what is made from what.
@@ -267,7 +267,20 @@ impl Builder {
         for dataset in datasets.iter().filter(|dataset| dataset.namespace != ours) {
             self.dataset(dataset);
         }
-        for job in jobs {
+        // What the house told of itself is here already, and as it is now.
+        let is_ours = |end: &End| match end {
+            End::Job(namespace, _) => *namespace == ours,
+            End::Dataset(..) | End::Column(..) => false,
+        };
+        let between_ours = |edge: &EdgeTold| {
+            let of_us = |end: &End| match end {
+                End::Dataset(namespace, _) | End::Column(namespace, ..) | End::Job(namespace, _) => {
+                    *namespace == ours
+                }
+            };
+            of_us(&edge.from) && of_us(&edge.to)
+        };
+        for job in jobs.iter().filter(|job| job.namespace != ours) {
             let id = NodeId::new(Kind::Job, format!("{}/{}", job.namespace, job.name));
             self.add(Node {
                 description: job.description.clone(),
@@ -276,7 +289,9 @@ impl Builder {
                 ..Node::new(id)
             });
         }
-        for edge in edges {
+        for edge in
+            edges.iter().filter(|edge| !between_ours(edge) && !is_ours(&edge.from) && !is_ours(&edge.to))
+        {
             let from = self.names.nodes(&edge.from, &self.views);
             let to = self.names.nodes(&edge.to, &self.views);
             for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {

@@ -271,7 +271,8 @@ impl Graph {
         }
         let holds = |node: &&Node| {
             let name = node.id.name().to_lowercase();
-            name.contains(&bare) || name.rsplit(['.', '#']).next().is_some_and(|last| bare.contains(last))
+            name.contains(&bare)
+                || name.rsplit(['.', '#']).next().is_some_and(|last| last.len() > 2 && bare.contains(last))
         };
         self.nodes.values().filter(holds).take(3).map(|node| node.id.to_string()).collect()
     }

@@ -48,7 +48,7 @@ pub struct Impact {
 pub fn impact(graph: &Graph, touches: &[Touch]) -> Impact {
     let mut hits = Vec::new();
     for touch in touches {
-        let surely = reach(graph, &touch.node, is_sure);
+        let mut surely = reach(graph, &touch.node, is_sure);
         let mut perhaps = reach(graph, &touch.node, |_| true);
         if touch.node.kind() == Kind::Field {
             // Who reads the whole of a stream from outside reads this field too, for all we were told.
@@ -60,6 +60,11 @@ pub fn impact(graph: &Graph, touches: &[Touch]) -> Impact {
                     perhaps.entry(id).or_insert(path);
                 }
             }
+        }
+        let is_made = !matches!(touch.node.kind(), Kind::Source | Kind::Stream | Kind::Field);
+        if is_made && graph.node(&touch.node).is_some() {
+            perhaps.insert(touch.node.clone(), vec![touch.node.clone()]);
+            surely.insert(touch.node.clone(), vec![touch.node.clone()]);
         }
         for (id, path) in perhaps {
             let sure = surely.get(&id);

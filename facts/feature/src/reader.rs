@@ -9,8 +9,8 @@ use crate::rows::Rows;
 use crate::value::Values;
 use crate::{Error, View};
 
-/// What a grant may be for, to read features online.
-pub(crate) const ACTIONS: [Action; 3] = [Action::ReadFeatures, Action::Decide, Action::Export];
+/// What a grant may be for, to read features online. Training asks a gold set's cases one by one.
+pub(crate) const ACTIONS: [Action; 4] = [Action::ReadFeatures, Action::Decide, Action::Train, Action::Export];
 
 /// Reads features from a shelf.
 pub struct Reader<'s> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{Contract, Contracts, Field, Finding, Kind as FieldKind};
+use contract::{Contract, Contracts, Field, Finding, Kind as FieldKind, Severity};
 use lineage::{Graph, Impact, Kind, NodeId, Touch, impact};
 use serde::Serialize;
 
@@ -65,7 +65,10 @@ impl Project {
     /// # Errors
     /// [`Error::Internal`] where contracts that stood together no longer do.
     pub fn changes_to_come(&self) -> Result<Vec<ContractChange>, Error> {
-        let in_force = self.contracts_before()?;
+        let in_force = match super::in_force::recall(self)? {
+            Some(in_force) => in_force,
+            None => self.contracts_before()?,
+        };
         Ok(self.changes(&in_force, &self.lineage_under(&in_force).build()))
     }
 
@@ -138,10 +141,25 @@ fn between(graph: &Graph, old: &Contract, new: &Contract) -> Option<ContractChan
         stream: old.stream.to_string(),
         from: Some(old.version.to_string()),
         to: Some(new.version.to_string()),
-        findings: impact.findings(old.stream.as_str(), Some(&new.file)),
+        findings: told(&impact, old, new),
         touches,
         impact,
     })
+}
+
+/// Under a new major version a break is meant, and told as a warning: whatever still reads what is gone is an error of
+/// its own file.
+fn told(impact: &Impact, old: &Contract, new: &Contract) -> Vec<Finding> {
+    let mut findings = impact.findings(old.stream.as_str(), Some(&new.file));
+    for finding in findings.iter_mut().filter(|finding| finding.is_error()) {
+        if new.version.major > old.version.major {
+            finding.severity = Severity::Warning;
+        } else {
+            let next = old.version.major + 1;
+            finding.message = format!("{}; that needs version {next}.0.0, not {}", finding.message, new.version);
+        }
+    }
+    findings
 }
 
 fn touches(graph: &Graph, old: &Contract, new: &Contract) -> Vec<Touch> {

@@ -2,6 +2,7 @@
 
 mod changing;
 mod deciding;
+mod in_force;
 mod rows;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use lineage::{Builder, Graph, LINEAGE, Recipe};
 use serde_json::Value;
 
 pub use changing::{ContractChange, what_if};
+pub(crate) use in_force::remember;
 pub use deciding::{DecisionTrace, InputTrace, ModelTrace, RawRecord};
 
 use crate::Error;

@@ -60,6 +60,8 @@ fn stem(path: &Path) -> String {
 /// Checks the project, and files against their contracts.
 pub fn check(ctx: &Ctx, files: &[String], most: usize) -> anyhow::Result<Code> {
     let (project, mut findings) = Project::read(&ctx.project)?;
+    // What a changed contract would break, told before it is applied.
+    findings.extend(project.changes_to_come()?.into_iter().flat_map(|change| change.findings));
     let mut judged = Vec::new();
     for pair in files {
         let (stream, path) = pair.split_once('=').with_context(|| format!("`{pair}` is not STREAM=PATH"))?;
