@@ -24,6 +24,8 @@ mod gate;
 mod health;
 mod keeper;
 mod keys;
+mod lake;
+mod lineage;
 mod metrics;
 mod models;
 mod operate;

@@ -4,7 +4,9 @@ mod data;
 mod decisions;
 mod demo;
 mod demo_cj;
+mod exchange;
 mod learning;
+mod lineage;
 mod project;
 mod running;
 
@@ -54,6 +56,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Quarantine { replay, replay_all, most } => {
             data::quarantine(&ctx, replay.as_deref(), replay_all, most)
         }
+        Command::Lineage(args) => lineage::lineage(&ctx, &args),
+        Command::Catalogue(args) => lineage::catalogue(&ctx, &args),
+        Command::Impact(args) => lineage::impact(&ctx, &args),
+        Command::Lake(args) => exchange::lake(&ctx, &args),
         Command::Keys(args) => running::keys(&ctx, args),
         Command::Status => running::status(&ctx),
         Command::Backup { to, server } => running::backup(&ctx, &to, server.as_deref()),
