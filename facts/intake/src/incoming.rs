@@ -13,6 +13,8 @@ pub struct Incoming {
     pub raw: Value,
     /// The sender's key for it (a message id), where there is one.
     pub key: Option<Vec<u8>>,
+    /// True where [`Incoming::key`] names it whatever the contract's dedup key says: a change of a row is not the row.
+    pub names_itself: bool,
     /// When it happened as the protocol has it, where it says so; or why that cannot be read.
     pub occurred_at: Result<Option<Instant>, String>,
     /// Identifiers the protocol itself carries, as (type, value): whose it is if no contract can say.
@@ -50,6 +52,7 @@ impl Incoming {
             origin: Origin::Stream(stream),
             raw,
             key: None,
+            names_itself: false,
             occurred_at: Ok(None),
             named: Vec::new(),
             consents: Vec::new(),

@@ -33,6 +33,8 @@ pub(crate) struct Judged {
     /// Every identifier it carries, as (type, pseudonym), in the order of its contract.
     pub(crate) ids: Vec<(String, Subject)>,
     pub(crate) consents: Vec<Said>,
+    /// What names it whatever its contract says; kept when it is refused, so that it has the same name once mended.
+    pub(crate) own_key: Option<String>,
 }
 
 impl Judged {
@@ -67,6 +69,7 @@ impl Bench<'_> {
 
     fn by_contract(&self, contract: Arc<Contract>, incoming: Incoming) -> Judged {
         let stream = contract.stream.as_str();
+        let own_key = own_key(&incoming);
         let mut findings = incoming.notes;
         findings.iter_mut().for_each(|f| f.stream = stream.to_owned());
         let mut error = |code: &'static str, message: String| {
@@ -106,17 +109,21 @@ impl Bench<'_> {
         let failed = findings.iter().any(Finding::is_error);
         let known_at = if failed { self.arrival.received_at } else { self.known_at(&contract, &bound, when) };
         let key = match contract.dedup_key(&bound) {
-            Some(key) if !failed => Key::Declared { key, sealed: contract.dedup_key_is_sealed() },
+            Some(key) if !failed && own_key.is_none() => {
+                Key::Declared { key, sealed: contract.dedup_key_is_sealed() }
+            }
             _ => incoming.key.map_or(Key::Content, Key::Sender),
         };
         let id = self.id(if failed { QUARANTINE } else { stream }, stream, key, &incoming.raw);
         let origin = incoming.origin;
         let (raw, consents) = (incoming.raw, incoming.consents);
         let contract = Some(contract);
-        Judged { id, contract, origin, raw, subject, occurred_at: when, known_at, findings, ids, consents }
+        let occurred_at = when;
+        Judged { id, contract, origin, raw, subject, occurred_at, known_at, findings, ids, consents, own_key }
     }
 
     fn without_contract(&self, incoming: Incoming) -> Judged {
+        let own_key = own_key(&incoming);
         let mut findings = incoming.notes;
         findings.iter_mut().for_each(|f| f.stream = UNKNOWN.to_owned());
         let place = match &incoming.origin {
@@ -141,6 +148,7 @@ impl Bench<'_> {
             consents: incoming.consents,
             origin: incoming.origin,
             raw: incoming.raw,
+            own_key,
         }
     }
 
@@ -220,6 +228,11 @@ impl Bench<'_> {
         }
         RecordId::external(id_stream, &bytes)
     }
+}
+
+fn own_key(incoming: &Incoming) -> Option<String> {
+    let key = incoming.key.as_ref().filter(|_| incoming.names_itself)?;
+    Some(String::from_utf8_lossy(key).into_owned())
 }
 
 /// The stream of what was refused.

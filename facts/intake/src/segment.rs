@@ -285,6 +285,7 @@ fn item(members: Map<String, Value>, clock: &Clock) -> Result<Incoming, Refusal>
     Ok(Incoming {
         origin: Origin::Call(source),
         key: message_id.map(String::into_bytes),
+        names_itself: false,
         occurred_at,
         named: named(&members),
         consents,
@@ -424,6 +425,7 @@ pub(crate) fn again(document: Value) -> Incoming {
     Incoming {
         origin: source.map_or(unknown, Origin::Call),
         key: message_id(&members).ok().flatten().map(String::into_bytes),
+        names_itself: false,
         occurred_at: clock.when(&members).map(Some),
         named: named(&members),
         consents,
