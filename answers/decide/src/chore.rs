@@ -39,6 +39,7 @@ impl Chore {
             known_at: now,
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload { open: self.payload.into(), cells: Vec::new() },
         }

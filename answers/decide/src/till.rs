@@ -250,6 +250,7 @@ mod tests {
             known_at: now(),
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload { open: open.into(), cells: Vec::new() },
         };

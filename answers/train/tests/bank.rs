@@ -76,6 +76,7 @@ fn serves_or_not(random: &Outcome, in_time: &Outcome) {
             known_at: at,
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload { open: event.to_payload().unwrap().into(), cells: vec![] },
         };

@@ -146,6 +146,7 @@ impl House {
             known_at: decision.at,
             batch: None,
             cause: None,
+            source: None,
             key_epoch,
             payload: Payload { open: open.into(), cells },
         })

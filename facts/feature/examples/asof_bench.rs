@@ -136,6 +136,7 @@ fn record(n: u64, subject: Subject, occurred: i64, draws: &mut Draws) -> (Record
         known_at: Instant::from_micros(known),
         batch: None,
         cause: None,
+        source: None,
         key_epoch: 0,
         payload: Payload::default(),
     };

@@ -218,6 +218,7 @@ pub(crate) mod tests {
             known_at: Instant::from_micros(known),
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload { open: open.into(), cells: Vec::new() },
         }

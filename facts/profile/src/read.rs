@@ -154,6 +154,7 @@ mod tests {
                 known_at: Instant::from_micros(100),
                 batch: None,
                 cause: None,
+                source: None,
                 key_epoch: 0,
                 payload: Payload::default(),
             };

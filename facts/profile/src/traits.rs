@@ -137,6 +137,7 @@ mod tests {
             known_at: Instant::from_micros(1),
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload::default(),
         };

@@ -196,6 +196,28 @@ impl fmt::Display for StreamName {
     }
 }
 
+/// What a record came by: an API key, a file drop, a webhook, a replication slot. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct SourceName(Arc<str>);
+
+impl SourceName {
+    /// Takes any text; what a source may be called is the project's business.
+    pub fn new(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl From<&str> for StreamName {
     fn from(name: &str) -> Self {
         Self::new(name)

@@ -1,6 +1,6 @@
 //! One thing that entered.
 
-use crate::{BatchId, Instant, RecordId, StreamName, Subject, Version};
+use crate::{BatchId, Instant, RecordId, SourceName, StreamName, Subject, Version};
 
 /// One thing that entered, as it came; immutable.
 ///
@@ -24,6 +24,8 @@ pub struct Record {
     pub batch: Option<BatchId>,
     /// The record that this one follows from.
     pub cause: Option<RecordId>,
+    /// What it came by; `None` for what the house wrote itself and for records of wire version 1.
+    pub source: Option<SourceName>,
     /// The epoch of the subject's key under which [`Payload::cells`] are sealed; 0 where none are.
     pub key_epoch: u32,
     /// The content.

@@ -1,19 +1,20 @@
-//! The bytes of a record, version 1.
+//! The bytes of a record, version 2.
 //!
 //! ```text
-//! version u8 = 1 | flags u8 (1 batch, 2 cause) | id 16 | subject 16 | occurred_at i64 | known_at i64
+//! version u8 = 2 | flags u8 (1 batch, 2 cause, 4 source) | id 16 | subject 16 | occurred_at i64 | known_at i64
 //! | contract 3 × u32 | key_epoch u32 | [batch 16] | [cause 16]
-//! | stream: len u16, bytes | open: len u32, bytes | n_cells u16 | each: column len u16, bytes, sealed len u32, bytes
+//! | [source: len u16, bytes] | stream: len u16, bytes | open: len u32, bytes | n_cells u16 | each: column len u16, bytes, sealed len u32, bytes
 //! ```
-//! All numbers are little-endian. Checksums are the journal's business, not the record's.
+//! Version 1 is the same without a source. All numbers are little-endian. Checksums are the journal's business, not the record's.
 
-use crate::{BatchId, Cell, Instant, Payload, Record, RecordId, StreamName, Subject, Version};
+use crate::{BatchId, Cell, Instant, Payload, Record, RecordId, SourceName, StreamName, Subject, Version};
 
 /// The version that [`encode`] writes; [`decode`] reads it and every earlier one.
-pub const WIRE_VERSION: u8 = 1;
+pub const WIRE_VERSION: u8 = 2;
 
 const HAS_BATCH: u8 = 1;
 const HAS_CAUSE: u8 = 2;
+const HAS_SOURCE: u8 = 4;
 
 /// Bytes that are no record.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -57,6 +58,9 @@ pub fn encode_into(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     if record.cause.is_some() {
         flags |= HAS_CAUSE;
     }
+    if record.source.is_some() {
+        flags |= HAS_SOURCE;
+    }
     out.extend_from_slice(&[WIRE_VERSION, flags]);
     out.extend_from_slice(record.id.as_bytes());
     out.extend_from_slice(record.subject.as_bytes());
@@ -70,6 +74,9 @@ pub fn encode_into(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     }
     if let Some(cause) = record.cause {
         out.extend_from_slice(cause.as_bytes());
+    }
+    if let Some(source) = &record.source {
+        put_short(out, source.as_str().as_bytes(), "source")?;
     }
     put_short(out, record.stream.as_str().as_bytes(), "stream")?;
     put_long(out, &record.payload.open, "payload")?;
@@ -103,7 +110,7 @@ fn put_long(out: &mut Vec<u8>, bytes: &[u8], what: &'static str) -> Result<(), E
 pub fn decode(bytes: &[u8]) -> Result<Record, Error> {
     let mut from = Reader { rest: bytes };
     let version = from.u8("version")?;
-    if version != WIRE_VERSION {
+    if !(1..=WIRE_VERSION).contains(&version) {
         return Err(Error::UnknownVersion(version));
     }
     let flags = from.u8("flags")?;
@@ -115,6 +122,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record, Error> {
     let key_epoch = from.u32("key_epoch")?;
     let batch = if flags & HAS_BATCH != 0 { Some(BatchId::from_bytes(from.array("batch")?)) } else { None };
     let cause = if flags & HAS_CAUSE != 0 { Some(RecordId::from_bytes(from.array("cause")?)) } else { None };
+    let has_source = version >= 2 && flags & HAS_SOURCE != 0;
+    let source = if has_source { Some(SourceName::new(from.text("source")?)) } else { None };
     let stream = StreamName::new(from.text("stream")?);
     let open = from.long("payload")?.into();
     let n_cells = u16::from_le_bytes(from.array("cells")?);
@@ -127,7 +136,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, Error> {
         return Err(Error::Trailing(from.rest.len()));
     }
     let payload = Payload { open, cells };
-    Ok(Record { id, stream, contract, subject, occurred_at, known_at, batch, cause, key_epoch, payload })
+    Ok(Record { id, stream, contract, subject, occurred_at, known_at, batch, cause, source, key_epoch, payload })
 }
 
 struct Reader<'a> {
@@ -175,9 +184,10 @@ mod tests {
         let ids =
             (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<Option<[u8; 16]>>(), any::<Option<[u8; 16]>>());
         let times = (any::<i64>(), any::<i64>(), any::<u32>(), any::<(u32, u32, u32)>());
+        let names = (".{0,30}", proptest::option::of(".{0,20}"));
         let cells = prop::collection::vec((".{0,20}", prop::collection::vec(any::<u8>(), 0..60)), 0..4);
-        (ids, times, ".{0,30}", prop::collection::vec(any::<u8>(), 0..200), cells).prop_map(
-            |((id, subject, batch, cause), (occurred, known, key_epoch, v), stream, open, cells)| Record {
+        (ids, times, names, prop::collection::vec(any::<u8>(), 0..200), cells).prop_map(
+            |((id, subject, batch, cause), (occurred, known, key_epoch, v), (stream, source), open, cells)| Record {
                 id: RecordId::from_bytes(id),
                 stream: StreamName::new(&stream),
                 contract: Version::new(v.0, v.1, v.2),
@@ -186,6 +196,7 @@ mod tests {
                 known_at: Instant::from_micros(known),
                 batch: batch.map(BatchId::from_bytes),
                 cause: cause.map(RecordId::from_bytes),
+                source: source.as_deref().map(SourceName::new),
                 key_epoch,
                 payload: Payload {
                     open: open.into(),
@@ -216,18 +227,23 @@ mod tests {
         }
     }
 
-    /// The stored format stays readable for ever: this file was written by the first build.
+    fn stored(version: u8) -> std::path::PathBuf {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/wire/v{version}/order.bin"))
+    }
+
+    /// Stored formats stay readable for ever: each file was written by the first build of its version.
     #[test]
-    fn version_1_stays_readable() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/wire/v1/order.bin");
-        let expected = sample();
+    fn every_version_stays_readable() {
+        let newest = stored(WIRE_VERSION);
         if std::env::var_os("WRITE_WIRE_SAMPLE").is_some() {
-            std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
-            std::fs::write(path, encode(&expected).unwrap()).unwrap();
+            std::fs::create_dir_all(newest.parent().unwrap()).unwrap();
+            std::fs::write(&newest, encode(&sample()).unwrap()).unwrap();
         }
-        let bytes = std::fs::read(path).unwrap();
-        assert_eq!(decode(&bytes), Ok(expected.clone()));
-        assert_eq!(encode(&expected).unwrap(), bytes, "version 1 may not change: make a version 2");
+        let before_sources = Record { source: None, ..sample() };
+        assert_eq!(decode(&std::fs::read(stored(1)).unwrap()), Ok(before_sources));
+        let bytes = std::fs::read(newest).unwrap();
+        assert_eq!(decode(&bytes), Ok(sample()));
+        assert_eq!(encode(&sample()).unwrap(), bytes, "version 2 may not change: make a version 3");
     }
 
     fn sample() -> Record {
@@ -240,6 +256,7 @@ mod tests {
             known_at: Instant::from_micros(1_700_000_000_500_000),
             batch: Some(BatchId::of("orders", Version::new(1, 2, 3), b"content")),
             cause: None,
+            source: Some(SourceName::new("web")),
             key_epoch: 1,
             payload: Payload {
                 open: br#"{"order_id":"1","total":1999}"#.to_vec().into(),

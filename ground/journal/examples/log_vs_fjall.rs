@@ -83,6 +83,7 @@ fn record(number: u64) -> Arc<Record> {
         known_at: event::Instant::from_micros(0),
         batch: None,
         cause: None,
+        source: None,
         key_epoch: 0,
         payload: Payload { open: open.into(), cells: Vec::new() },
     })

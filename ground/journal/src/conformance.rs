@@ -58,6 +58,7 @@ pub fn sample(number: u64, n_bytes: usize) -> Arc<Record> {
         known_at: Instant::from_micros(1_700_000_000_000_001),
         batch: None,
         cause: None,
+        source: None,
         key_epoch: 0,
         payload: Payload { open: open.into(), cells: Vec::new() },
     })

@@ -85,6 +85,7 @@ fn record(n: u64) -> Record {
         known_at: Instant::from_micros(n as i64),
         batch: None,
         cause: None,
+        source: None,
         key_epoch: 0,
         payload: Payload::default(),
     }

@@ -46,6 +46,7 @@ impl Emissions {
             known_at: cause.known_at,
             batch: None,
             cause: Some(cause.id),
+            source: None,
             key_epoch: 0,
             payload: Payload { open: payload.into(), cells: Vec::new() },
         });

@@ -195,6 +195,7 @@ pub(crate) mod tests {
             known_at: Instant::from_micros(known),
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload { open: given.to_payload().into(), cells: Vec::new() },
         }

@@ -253,6 +253,7 @@ mod tests {
             known_at: at(known),
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload { open: event.to_payload().into(), cells: Vec::new() },
         }

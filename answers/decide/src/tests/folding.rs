@@ -28,6 +28,7 @@ impl House {
             known_at: now(),
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload { open: open.into(), cells: Vec::new() },
         };

@@ -391,6 +391,7 @@ impl World {
             known_at: self.now,
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload { open: open.into(), cells: Vec::new() },
         }

@@ -106,6 +106,7 @@ impl House {
             known_at: at,
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload { open: payload.into(), cells: vec![] },
         };

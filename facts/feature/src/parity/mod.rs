@@ -194,6 +194,7 @@ fn deliver(steps: &[Step]) -> Vec<Sent> {
             known_at: Instant::from_micros(now),
             batch: None,
             cause: None,
+            source: None,
             key_epoch: 0,
             payload: Payload::default(),
         };
