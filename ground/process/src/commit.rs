@@ -11,6 +11,10 @@ use store::{Database, Pending, Write};
 use crate::Shard;
 use crate::engine::{Part, Shared};
 
+/// How far commits step back, on the scale of `nice`.
+#[cfg(target_os = "linux")]
+const COMMIT_NICENESS: i32 = 10;
+
 type Done = Sender<Result<(), (Partition, String)>>;
 
 /// One partition's changes, taken at one instant.
@@ -63,6 +67,16 @@ pub(crate) fn request<S: Shard>(shared: &Arc<Shared<S>>, part: &Arc<Part<S>>, do
     let _ = shared.jobs.send(job);
 }
 
+/// Lets requests go before commits where processors are short: a commit can wait, a decision cannot.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) =
+        rustix::process::setpriority_process(Some(rustix::thread::gettid()), COMMIT_NICENESS)
+    {
+        tracing::debug!(%error, "commits keep the priority of requests");
+    }
+}
+
 pub(crate) struct Committer<S> {
     shared: Arc<Shared<S>>,
 }
@@ -74,6 +88,7 @@ impl<S: Shard> Committer<S> {
 
     /// Works until the engine stops, then takes what is left of every partition.
     pub(crate) fn run(self, inbox: &Receiver<Job>) {
+        step_back();
         loop {
             match inbox.recv_timeout(Duration::from_millis(50)) {
                 Ok(job) => self.handle(job),

@@ -13,12 +13,15 @@ use crate::{Shard, commit, dedup};
 /// How long a worker sleeps at most before it looks whether to commit or to stop.
 const NAP: Duration = Duration::from_millis(50);
 
+/// While a commit is due and another under way, how long to wait for records at least.
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+
 pub(crate) fn run<S: Shard>(shared: &Arc<Shared<S>>, part: &Arc<Part<S>>) {
     let from = Position(part.folded.load(Ordering::Acquire));
     let mut tail = shared.journal.tail(part.partition, from);
     let mut last_commit = Instant::now();
     while !shared.stopping.load(Ordering::Acquire) && part.failed.lock().is_none() {
-        let due = shared.options.commit_every.saturating_sub(last_commit.elapsed());
+        let due = shared.options.commit_every.saturating_sub(last_commit.elapsed()).max(SHORTEST_WAIT);
         match tail.next(shared.options.batch_records, Some(due.min(NAP))) {
             Ok(batch) => {
                 if let Err(error) = fold(shared, part, &batch) {
@@ -35,7 +38,10 @@ pub(crate) fn run<S: Shard>(shared: &Arc<Shared<S>>, part: &Arc<Part<S>>) {
         if !unsent.is_empty() {
             emit(shared, part, unsent);
         }
-        if last_commit.elapsed() >= shared.options.commit_every {
+        // One commit of a partition at a time: where the disk is slower than the folds, changes coalesce in memory instead
+        // of queueing up behind it.
+        let is_free = part.in_flight.load(Ordering::Acquire) == 0;
+        if is_free && last_commit.elapsed() >= shared.options.commit_every {
             commit::request(shared, part, None);
             last_commit = Instant::now();
         }
