@@ -14,7 +14,7 @@
 //! # let now = Instant::from_micros(0);
 //! # let record = Record { id: RecordId::external("orders", b"1"), stream: StreamName::new("orders"),
 //! #     contract: Version::new(1, 0, 0), subject: Subject::NONE, occurred_at: now, known_at: now, batch: None,
-//! #     cause: None, key_epoch: 0, payload: Payload::default() };
+//! #     cause: None, source: None, key_epoch: 0, payload: Payload::default() };
 //! let journal = journal::Journal::open(dir.path(), journal::Options { n_partitions: 4, ..Default::default() })?;
 //! let positions = journal.append(vec![(Partition(2), Arc::new(record))])?; // durable when it returns
 //! let found = journal.tail(Partition(2), positions[0]).next(10, None)?;
@@ -71,7 +71,7 @@ pub struct Options {
     pub commit_bytes: usize,
     /// How much of the newest is kept in memory for those who follow closely, over all partitions.
     pub recent_bytes: usize,
-    /// How many zeros are written ahead of small frames, which halves the time of their sync; 0 for none.
+    /// How many zeros are written ahead of small frames at first, which halves the time of their sync; 0 for none.
     pub ahead_bytes: u64,
 }
 

@@ -18,6 +18,9 @@ use crate::recent::Recent;
 use crate::segment::Segment;
 use crate::{Error, Options, recover};
 
+/// How many times [`Options::ahead_bytes`] are written ahead at most.
+const MOST_AHEAD: u64 = 16;
+
 /// Called once an append is durable or refused.
 pub(crate) type Done = Box<dyn FnOnce(Result<Vec<Position>, Error>) + Send>;
 
@@ -275,7 +278,10 @@ impl Writer {
             return 0;
         }
         let room = self.options.segment_bytes.saturating_sub(end);
-        usize::try_from(self.options.ahead_bytes.min(room)).unwrap_or_default()
+        // The longer the file, the more at once: a file that grows makes one sync wait for the file system's own log, and
+        // a steady trickle of records should meet that seldom.
+        let most = self.options.ahead_bytes.saturating_mul(MOST_AHEAD);
+        usize::try_from(end.clamp(self.options.ahead_bytes, most).min(room)).unwrap_or_default()
     }
 
     /// Begins the next segment; everything in the current one is durable.
