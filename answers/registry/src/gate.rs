@@ -6,7 +6,7 @@
 use learn::metric::{Comparison, Estimate, Metrics};
 use serde::{Deserialize, Serialize};
 
-use crate::ContentHash;
+use crate::{ContentHash, Gold};
 
 /// A figure that two models can be compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub enum Rule {
         /// How far behind the interval may reach.
         margin: f64,
     },
+    /// On every gold set of a use case that asks it, it knows more than nothing.
+    GoldSets,
 }
 
 /// The rules of a gate.
@@ -58,6 +60,7 @@ impl Default for Gate {
                 Rule::BetterThanChance,
                 Rule::MaxCalibrationError(0.1),
                 Rule::NotWorse { measure: Measure::Auc, margin: 0.02 },
+                Rule::GoldSets,
             ],
         }
     }
@@ -99,6 +102,9 @@ pub struct GateReport {
     pub opponents: Vec<Opponent>,
     /// By which rules.
     pub gate: Gate,
+    /// What it showed on the gold sets of the use cases that ask it.
+    #[serde(default)]
+    pub gold: Vec<Gold>,
 }
 
 /// One rule's outcome.
@@ -152,6 +158,12 @@ impl GateReport {
                 m.calibration_error.value <= *most,
                 format!("calibration error {}, {most} is allowed", m.calibration_error),
             ),
+            Rule::GoldSets if self.gold.is_empty() => one(true, "no use case that asks it has a gold set".into()),
+            Rule::GoldSets => self
+                .gold
+                .iter()
+                .map(|gold| Check { rule: *rule, passed: gold.passed(), message: gold.message() })
+                .collect(),
             Rule::NotWorse { .. } if self.opponents.is_empty() => one(
                 self.role == Role::Baseline,
                 match self.role {
@@ -209,6 +221,7 @@ fn turned(e: Estimate) -> Estimate {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::Shown;
     use learn::metric::{Evaluation, compare, evaluate};
     use learn::{Calibration, Calibrator};
 
@@ -237,6 +250,7 @@ pub(crate) mod tests {
             metrics: evaluate(&second, &labels, &what).unwrap(),
             opponents: vec![opponent],
             gate: Gate::default(),
+            gold: Vec::new(),
         }
     }
 
@@ -278,6 +292,29 @@ pub(crate) mod tests {
             ..good
         };
         check(&chance, false, "chance is 0.5");
+    }
+
+    #[test]
+    fn a_gold_set_can_refuse() {
+        let estimate = |value: f64| Estimate { value, low: value - 0.1, high: value + 0.1 };
+        let with = |shown| {
+            let (use_case, file) = ("spring".to_owned(), "goldsets/spring.jsonl".to_owned());
+            let gold = vec![Gold { use_case, file, n_rows: 40, n_left_out: 2, shown }];
+            GateReport { gold, ..report(0.5, Role::Challenger) }
+        };
+        let outcomes = |auc, loss| Shown::Outcomes {
+            auc: estimate(auc),
+            log_loss: estimate(loss),
+            base_log_loss: 0.5,
+        };
+        check(&with(outcomes(0.7, 0.4)), true, "passed: it is ahead");
+        check(&with(outcomes(0.55, 0.4)), false, "gold set goldsets/spring.jsonl, 40 rows: AUC 0.5500");
+        check(&with(outcomes(0.7, 0.6)), false, "the share of yes alone gives 0.5000");
+        let choices = |gain| Shown::Choices { gain: estimate(gain), chosen: 0.3, best: 0.4 };
+        check(&with(choices(0.2)), true, "passed");
+        check(&with(choices(0.05)), false, "its choice is worth 0.3000, the best 0.4000");
+        check(&with(choices(f64::NAN)), false, "NaN");
+        check(&with(Shown::Nothing { reason: "it has no rows".into() }), false, "it has no rows");
     }
 
     #[test]

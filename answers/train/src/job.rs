@@ -3,7 +3,7 @@
 use learn::metric::{self, Comparison, Metrics};
 use learn::{Calibrator, Column, Fit, Fitted, Frame, Kind, Model, Predict, Value};
 use registry::{
-    About, ContentHash, DatasetManifest, GateReport, Manifest, ModelName, Opponent, Registration,
+    About, ContentHash, DatasetManifest, GateReport, Gold, Manifest, ModelName, Opponent, Registration,
     ReleaseEvent, Role, Segment, VersionNumber,
 };
 use serde::Serialize;
@@ -137,7 +137,7 @@ pub fn train(
     let baseline = job.finish(Role::Baseline, baseline, &first, &test, &against_live.collect::<Vec<_>>())?;
     let challenger = job.finish(Role::Challenger, challenger, &second, &test, &of_challenger)?;
     let comparison = job.compare(&first, &second)?;
-    let chosen = [&challenger, &baseline].into_iter().find(|t| t.gate.passed()).map(|t| t.role);
+    let chosen = chosen(&baseline, &challenger);
     let report = Report {
         dataset: dataset.manifest.clone(),
         test: rows.how.clone(),
@@ -155,7 +155,25 @@ pub fn train(
     Ok(Outcome { baseline, challenger, test_rows: rows.test, report })
 }
 
+fn chosen(baseline: &Trained, challenger: &Trained) -> Option<Role> {
+    [challenger, baseline].into_iter().find(|trained| trained.gate.passed()).map(|trained| trained.role)
+}
+
 impl Outcome {
+    /// Lets both show what they know of gold sets, and judges them again.
+    ///
+    /// # Errors
+    /// Whatever `ask` says.
+    pub fn ask<E>(&mut self, mut ask: impl FnMut(&Model) -> Result<Vec<Gold>, E>) -> Result<(), E> {
+        for trained in [&mut self.baseline, &mut self.challenger] {
+            trained.gate.gold = ask(&trained.model)?;
+        }
+        self.report.baseline_verdict = self.baseline.gate.verdict();
+        self.report.challenger_verdict = self.challenger.gate.verdict();
+        self.report.chosen = chosen(&self.baseline, &self.challenger);
+        Ok(())
+    }
+
     /// The model that may go on; `None` where the gate refuses both.
     pub fn chosen(&self) -> Option<&Trained> {
         self.report.chosen.map(|role| match role {
@@ -242,6 +260,7 @@ impl Job<'_> {
             metrics: measured.metrics.clone(),
             opponents: opponents.collect::<Result<_, Error>>()?,
             gate: self.plan.gate.clone(),
+            gold: Vec::new(),
         };
         let manifest = Manifest {
             dataset: self.dataset.manifest.clone(),

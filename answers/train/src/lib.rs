@@ -11,6 +11,7 @@
 
 mod dataset;
 mod error;
+pub mod gold;
 mod job;
 mod plan;
 mod rows;

@@ -130,11 +130,13 @@ pub struct GateSpec {
     pub min_positives: usize,
     /// The most that the expected calibration error may be.
     pub max_calibration_error: f64,
+    /// How far behind what it is compared with the AUC's interval may reach.
+    pub margin: f64,
 }
 
 impl Default for GateSpec {
     fn default() -> Self {
-        Self { min_rows: 200, min_positives: 30, max_calibration_error: 0.1 }
+        Self { min_rows: 200, min_positives: 30, max_calibration_error: 0.1, margin: 0.02 }
     }
 }
 

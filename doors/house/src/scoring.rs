@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use decide::{Input, Score, ScoreSource, UseCase};
+use decide::{Action, Input, Score, ScoreSource, UseCase};
 use event::{Instant, Subject};
 use learn::Model;
 use parking_lot::RwLock;
 use policy::Grant;
 use registry::{ContentHash, ModelName, route};
+use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::house::House;
@@ -79,6 +80,7 @@ pub(crate) fn scores(
     at: Instant,
 ) -> Result<Vec<Score>, Error> {
     let mut scores = Vec::new();
+    let nothing_said = Map::new();
     for name in crate::deciding::models_of(use_case) {
         let Some(serving) = house.serving(name, profile)? else { continue };
         let fields = serving.model.schema().fields();
@@ -97,13 +99,7 @@ pub(crate) fn scores(
             if action.score != ScoreSource::Model(name.to_owned()) {
                 continue;
             }
-            let mut row: Vec<(&str, learn::Value<'_>)> =
-                features.iter().map(|input| (input.name.as_str(), as_learn(input.value.as_ref()))).collect();
-            for (context, value) in
-                [("channel", &action.channel), ("creative", &action.creative), ("offer", &action.offer)]
-            {
-                row.push((context, learn::Value::Text(value)));
-            }
+            let row = model_row(features.iter().copied(), Some(action), &nothing_said);
             let score = serving.model.score(&row)?.probability;
             scores.push(Score {
                 action: action.name.clone(),
@@ -115,6 +111,31 @@ pub(crate) fn scores(
         }
     }
     Ok(scores)
+}
+
+/// What a model sees: features, what the action is, and what the moment says.
+pub(crate) fn model_row<'a>(
+    features: impl Iterator<Item = &'a Input>,
+    action: Option<&'a Action>,
+    context: &'a Map<String, Value>,
+) -> Vec<(&'a str, learn::Value<'a>)> {
+    let mut row: Vec<(&str, learn::Value<'_>)> =
+        features.map(|input| (input.name.as_str(), as_learn(input.value.as_ref()))).collect();
+    if let Some(Action { channel, creative, offer, .. }) = action {
+        let named = [("channel", channel), ("creative", creative), ("offer", offer)];
+        row.extend(named.map(|(name, value)| (name, learn::Value::Text(value))));
+    }
+    row.extend(context.iter().map(|(name, value)| (name.as_str(), of_json(value))));
+    row
+}
+
+fn of_json(value: &Value) -> learn::Value<'_> {
+    match value {
+        Value::Bool(truth) => learn::Value::Number(f64::from(u8::from(*truth))),
+        Value::Number(number) => number.as_f64().map_or(learn::Value::Missing, learn::Value::Number),
+        Value::String(text) => learn::Value::Text(text),
+        Value::Null | Value::Array(_) | Value::Object(_) => learn::Value::Missing,
+    }
 }
 
 /// A decision's value as a model takes it.

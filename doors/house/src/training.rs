@@ -186,7 +186,8 @@ impl House {
         };
         let live = live.as_ref().map(|(version, model)| Live { version: *version, model });
         let code = concat!("maschinenraum ", env!("CARGO_PKG_VERSION"));
-        let outcome = train::train(&dataset, &plan(&spec, &dataset), code, live, progress)?;
+        let mut outcome = train::train(&dataset, &plan(&spec, &dataset), code, live, progress)?;
+        outcome.ask(|model| self.ask_gold(principal, &spec.model, model))?;
         let baseline = self.register(principal, &name, &spec, &outcome.baseline)?;
         let challenger = self.register(principal, &name, &spec, &outcome.challenger)?;
         Ok(Training { outcome, baseline, challenger, n_without_consent, n_open })
@@ -330,7 +331,8 @@ fn plan(spec: &ModelSpec, dataset: &Dataset) -> Plan {
             Rule::MinPositives(spec.gate.min_positives as u64),
             Rule::BetterThanChance,
             Rule::MaxCalibrationError(spec.gate.max_calibration_error),
-            Rule::NotWorse { measure: Measure::Auc, margin: 0.02 },
+            Rule::NotWorse { measure: Measure::Auc, margin: spec.gate.margin },
+            Rule::GoldSets,
         ],
     };
     let categories = |name: &&String| {

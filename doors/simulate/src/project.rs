@@ -31,10 +31,16 @@ const N_GOLD: usize = 200;
 /// One line of the gold set: what is true for a customer when the history ends.
 #[derive(Serialize)]
 struct Gold<'a> {
-    user_id: &'a str,
+    identifier: Called<'a>,
     at: String,
-    best: String,
-    probability: BTreeMap<String, f64>,
+    /// The true probability of an order under each action.
+    worth: BTreeMap<String, f64>,
+}
+
+#[derive(Serialize)]
+struct Called<'a> {
+    kind: &'static str,
+    value: &'a str,
 }
 
 impl World {
@@ -57,10 +63,9 @@ impl World {
             let at = self.end();
             let probability = |action: Action| (action.id(), self.probability(customer, action, at));
             let line = Gold {
-                user_id: &customer.user_id,
+                identifier: Called { kind: "user_id", value: &customer.user_id },
                 at: stamp(at),
-                best: self.best_action(customer, &Action::ALL, at).id(),
-                probability: Action::ALL.into_iter().map(probability).collect(),
+                worth: Action::ALL.into_iter().map(probability).collect(),
             };
             lines.extend(serde_json::to_vec(&line).unwrap_or_default());
             lines.push(b'\n');

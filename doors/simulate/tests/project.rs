@@ -161,7 +161,8 @@ fn the_settings_name_every_purpose_and_the_gold_set_is_there() {
         files[&use_case.gold_set].lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(gold.len(), 150);
     for line in gold {
-        let best = line["probability"][line["best"].as_str().unwrap()].as_f64();
-        assert!(line["probability"].as_object().unwrap().values().all(|p| p.as_f64() <= best), "{line}");
+        let worth = line["worth"].as_object().unwrap();
+        assert!(worth.values().all(|p| (0.0..=1.0).contains(&p.as_f64().unwrap())), "{line}");
+        assert!(use_case.actions.iter().all(|action| worth.contains_key(&action.name)), "{line}");
     }
 }

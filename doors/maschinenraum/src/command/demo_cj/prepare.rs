@@ -156,7 +156,13 @@ impl Journey {
         let mut gold = String::new();
         for household in self.households(tests).iter().step_by(5) {
             let redeemed = redeemers.contains_key(household);
-            gold += &format!("{}\n", json!({"user_id": household, "campaign": tests, "redeemed": redeemed}));
+            let row = json!({
+                "identifier": {"kind": "user_id", "value": household},
+                "at": self.campaign(tests)?.starts,
+                "context": {"offer": self.campaign(tests)?.kind},
+                "outcome": redeemed,
+            });
+            gold += &format!("{row}\n");
         }
         write(&dir.join("goldsets/campaign_18.jsonl"), gold)
     }
