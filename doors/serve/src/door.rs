@@ -61,15 +61,7 @@ pub(crate) fn tell(error: &house::Error, id: &RequestId) -> Problem {
 
 impl From<&house::Error> for Problem {
     fn from(error: &house::Error) -> Self {
-        let kind = match error {
-            // What a caller names and does not exist is not there, whichever room says so.
-            house::Error::Registry(
-                registry::Error::UnknownModel { .. } | registry::Error::UnknownVersion { .. },
-            ) => Kind::NotFound,
-            house::Error::Registry(registry::Error::BadName { .. }) => Kind::Invalid,
-            error => error.kind(),
-        };
-        let status = match kind {
+        let status = match error.kind() {
             Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
             Kind::Forbidden => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
