@@ -61,8 +61,8 @@ enum Task {
         /// Only these items; the other rows of the table stay.
         #[arg(long)]
         only: Vec<String>,
-        /// How long the sustained loads last; 10 for the full run.
-        #[arg(long, default_value_t = 1.0)]
+        /// How long the long load lasts.
+        #[arg(long, default_value_t = 10.0)]
         minutes: f64,
     },
     /// Installs the pinned peers of `show` and `bench` ahead of time (Python and Node, under target/).

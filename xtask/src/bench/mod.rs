@@ -14,8 +14,8 @@ use std::sync::OnceLock;
 
 static MINUTES: OnceLock<f64> = OnceLock::new();
 
-/// Runs the benches, prints their table and brings bench/RESULTS.md up to date. `minutes`: how long the sustained
-/// loads last.
+/// Runs the benches, prints their table and brings bench/RESULTS.md up to date. `minutes`: how long the long
+/// load lasts.
 pub fn run(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
     MINUTES.get_or_init(|| minutes);
     let items: Vec<Item> = [intake::items(), decide::items(), world::items()].into_iter().flatten().collect();
@@ -25,9 +25,9 @@ pub fn run(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
     Ok(table::all_hold(&rows))
 }
 
-/// How long a sustained load lasts.
+/// How long the long load lasts.
 fn minutes() -> f64 {
-    MINUTES.get().copied().unwrap_or(1.0)
+    MINUTES.get().copied().unwrap_or(10.0)
 }
 
 /// An empty folder for one bench's project; what an earlier run left is removed.
