@@ -218,7 +218,20 @@ fn a_change_names_what_it_breaks_before_it_is_applied() {
     assert!(added.impact.is_empty(), "{:?}", added.impact);
     house.close();
 
-    // The next version beside the one in force, as a user writes it: told by the project alone.
+    // The file in force edited in place, as a user does it: told by the project alone, before anything is applied.
+    let edited = |version: &str| {
+        let text = ORDERS.replace(total, "").replace("version: 1.0.0", &format!("version: {version}"));
+        write(dir.path(), "contracts/orders.yaml", &text);
+        let (project, _) = Project::read(dir.path()).unwrap();
+        project.changes_to_come().unwrap().remove(0).findings.remove(0)
+    };
+    let minor = edited("1.1.0");
+    assert!(minor.is_error() && minor.message.ends_with("that needs version 2.0.0, not 1.1.0"), "{minor}");
+    assert!(minor.message.contains("use case next (Mara)"), "{minor}");
+    assert!(!edited("2.0.0").is_error(), "a break that is meant");
+    write(dir.path(), "contracts/orders.yaml", ORDERS);
+
+    // The next version beside the one in force.
     let text = ORDERS.replace(total, "").replace("version: 1.0.0", "version: 2.0.0");
     write(dir.path(), "contracts/orders-2.yaml", &text);
     let (project, _) = Project::read(dir.path()).unwrap();

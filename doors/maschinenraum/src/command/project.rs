@@ -59,9 +59,10 @@ fn stem(path: &Path) -> String {
 
 /// Checks the project, and files against their contracts.
 pub fn check(ctx: &Ctx, files: &[String], most: usize) -> anyhow::Result<Code> {
-    let (project, mut findings) = Project::read(&ctx.project)?;
-    // What a changed contract would break, told before it is applied.
-    findings.extend(project.changes_to_come()?.into_iter().flat_map(|change| change.findings));
+    let (project, found) = Project::read(&ctx.project)?;
+    // What a changed contract would break comes first: it is why much of the rest is there.
+    let mut findings = coming(&project)?;
+    findings.extend(found);
     let mut judged = Vec::new();
     for pair in files {
         let (stream, path) = pair.split_once('=').with_context(|| format!("`{pair}` is not STREAM=PATH"))?;
@@ -133,8 +134,18 @@ fn check_file(
     Ok(format!("{}: {n_rows} rows, {n_bad} would be refused{kinds}", path.display()))
 }
 
-/// Puts the project into force.
+/// What the contracts as they are written would break of what is made from those in force.
+fn coming(project: &Project) -> anyhow::Result<Vec<Finding>> {
+    Ok(project.changes_to_come()?.into_iter().flat_map(|change| change.findings).collect())
+}
+
+/// Puts the project into force, unless a contract breaks something under a version that says it does not.
 pub fn apply(ctx: &Ctx) -> anyhow::Result<Code> {
+    let findings = coming(&Project::load(&ctx.project)?)?;
+    findings.iter().for_each(|finding| out::say(&finding.to_string()));
+    if findings.iter().any(Finding::is_error) {
+        return Ok(Code::Findings);
+    }
     let house = ctx.open()?;
     out::say(&format!("in force: {}", parts(house.project())));
     house.close();
