@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod batch;
 #[doc(hidden)]
 pub mod conformance;
@@ -71,7 +72,7 @@ pub struct Options {
     pub commit_bytes: usize,
     /// How much of the newest is kept in memory for those who follow closely, over all partitions.
     pub recent_bytes: usize,
-    /// How many zeros are written ahead of small frames at first, which halves the time of their sync; 0 for none.
+    /// How many zeros are written ahead of small frames, which halves the time of their sync; 0 for none.
     pub ahead_bytes: u64,
 }
 
@@ -146,6 +147,7 @@ impl Journal {
             allocated: found.allocated,
             next: found.next,
             frame: Vec::new(),
+            ahead: None,
             _lock: lock,
         };
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run());

@@ -46,7 +46,7 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, n_partitions: u16) -> Result<
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| number_of(name)).collect();
     numbers.sort_unstable();
     if numbers.is_empty() {
-        let (segment, file) = create(disk, dir, 1, 0, vec![0; usize::from(n_partitions)])?;
+        let (segment, file) = create(disk, dir, 1, 0, vec![0; usize::from(n_partitions)], None)?;
         let len = segment.header.len();
         let next = segment.header.first.clone();
         return Ok(Found { segments: vec![(segment, len)], file, allocated: len, next, cut: None });
@@ -74,21 +74,29 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, n_partitions: u16) -> Result<
     Ok(Found { segments, file: end.file, allocated: end.allocated, next: end.next, cut: end.cut })
 }
 
+/// The file of a segment that has not got its name yet.
+pub(crate) fn unnamed(dir: &Path, number: u64) -> PathBuf {
+    path_of(dir, number).with_extension("new")
+}
+
 /// Makes a segment: whole and durable before it has its name. Only after [`Error::Failed`] may it have the name.
+///
+/// * `zeros`: the file of its [`unnamed`] path, filled with zeros, where there is one
 pub(crate) fn create(
     disk: &dyn Disk,
     dir: &Path,
     number: u64,
     previous_len: u64,
     first: Vec<u64>,
+    zeros: Option<Arc<dyn File>>,
 ) -> Result<(Arc<Segment>, Arc<dyn File>), Error> {
     // Random, so that no two segments' frames are alike: see `format`.
     let salt = RandomState::new().build_hasher().finish();
     let header = Header { number, salt, previous_len, first };
     let path = path_of(dir, number);
-    let new = path.with_extension("new");
+    let new = unnamed(dir, number);
     let make = || {
-        let file = disk.create(&new)?;
+        let file = zeros.map_or_else(|| disk.create(&new), Ok)?;
         file.write_all_at(&header.encode(), 0)?;
         file.sync()?;
         Ok(file)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use event::Position;
 use parking_lot::{Condvar, Mutex};
 
+use crate::ahead::Ahead;
 use crate::batch::Batch;
 use crate::disk::{Disk, File};
 use crate::error::is_full;
@@ -18,8 +19,8 @@ use crate::recent::Recent;
 use crate::segment::Segment;
 use crate::{Error, Options, recover};
 
-/// How many times [`Options::ahead_bytes`] are written ahead at most.
-const MOST_AHEAD: u64 = 16;
+/// A file is made ahead where it is to be so many times as long as [`Options::ahead_bytes`]: short ones are not worth it.
+const WORTH_AHEAD: u64 = 8;
 
 /// Called once an append is durable or refused.
 pub(crate) type Done = Box<dyn FnOnce(Result<Vec<Position>, Error>) + Send>;
@@ -151,6 +152,8 @@ pub(crate) struct Writer {
     pub next: Vec<u64>,
     /// The frame being made.
     pub frame: Vec<u8>,
+    /// The next file, from when the current one is a quarter full.
+    pub ahead: Option<Ahead>,
     /// Keeps other processes away as long as this one may write.
     pub _lock: Box<dyn Any + Send + Sync>,
 }
@@ -170,6 +173,12 @@ impl Writer {
         if writing.is_err() {
             let source = std::io::Error::other("the writer stopped by a defect of its own");
             self.queue.fail(&self.failed("writing", source));
+        }
+        if let Some(ahead) = self.ahead.take() {
+            let path = recover::unnamed(&self.dir, self.segment.header.number + 1);
+            drop(ahead.take());
+            // What stays is removed when the log is opened again.
+            let _ = self.disk.remove(&path);
         }
         // After a failure readers go on with what is durable until the journal is closed.
         self.queue.wait_closed();
@@ -241,7 +250,11 @@ impl Writer {
     fn write(&mut self, group: &[(Batch, Done)], blocks: &[Block]) -> Result<(), Fault> {
         let body_len: usize = group.iter().map(|(batch, _)| batch.bytes.len()).sum();
         let frame_len = (FRAME_HEAD + blocks.len() * BLOCK + body_len) as u64;
-        if self.len > self.segment.header.len() && self.len + frame_len > self.options.segment_bytes {
+        let end = self.len + frame_len;
+        let is_full = end > self.options.segment_bytes;
+        // Rather than let this file grow, go on in the next one, which need not.
+        let is_better = end > self.allocated && self.ahead.as_ref().is_some_and(Ahead::is_ready);
+        if self.len > self.segment.header.len() && (is_full || is_better) {
             self.roll()?;
         }
         self.frame.clear();
@@ -265,6 +278,7 @@ impl Writer {
             return Err(Fault::Fatal(self.failed("making records durable", error)));
         }
         self.len = end;
+        self.look_ahead(frame_len);
         if self.frame.capacity() > 4 * self.options.commit_bytes {
             self.frame = Vec::new();
         }
@@ -278,16 +292,25 @@ impl Writer {
             return 0;
         }
         let room = self.options.segment_bytes.saturating_sub(end);
-        // The longer the file, the more at once: a file that grows makes one sync wait for the file system's own log, and
-        // a steady trickle of records should meet that seldom.
-        let most = self.options.ahead_bytes.saturating_mul(MOST_AHEAD);
-        usize::try_from(end.clamp(self.options.ahead_bytes, most).min(room)).unwrap_or_default()
+        usize::try_from(self.options.ahead_bytes.min(room)).unwrap_or_default()
+    }
+
+    /// Has the next file made, once it is likely to be needed.
+    fn look_ahead(&mut self, frame_len: u64) {
+        let Options { segment_bytes, ahead_bytes, .. } = self.options;
+        let is_worth_it = ahead_bytes > 0 && ahead_bytes * WORTH_AHEAD <= segment_bytes;
+        if self.ahead.is_none() && is_worth_it && frame_len * 8 <= ahead_bytes && self.len * 4 >= segment_bytes {
+            let path = recover::unnamed(&self.dir, self.segment.header.number + 1);
+            self.ahead = Ahead::begin(self.disk.clone(), &path, segment_bytes);
+        }
     }
 
     /// Begins the next segment; everything in the current one is durable.
     fn roll(&mut self) -> Result<(), Fault> {
         let number = self.segment.header.number + 1;
-        let made = recover::create(self.disk.as_ref(), &self.dir, number, self.len, self.next.clone());
+        let zeros = self.ahead.take().and_then(Ahead::take);
+        let allocated = if zeros.is_some() { self.options.segment_bytes } else { 0 };
+        let made = recover::create(self.disk.as_ref(), &self.dir, number, self.len, self.next.clone(), zeros);
         let (segment, file) = match made {
             Ok(made) => made,
             // What was begun has not got its name, and is overwritten next time.
@@ -298,7 +321,7 @@ impl Writer {
         let _ = self.file.set_len(self.len);
         self.catalog.push(segment.clone());
         self.len = segment.header.len();
-        self.allocated = self.len;
+        self.allocated = allocated.max(self.len);
         self.segment = segment;
         self.file = file;
         Ok(())

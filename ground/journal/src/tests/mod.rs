@@ -68,6 +68,31 @@ fn contents(journal: &Journal) -> Numbers {
     found
 }
 
+/// Files made ahead: long enough to be worth it, short enough to roll often.
+#[test]
+fn files_made_ahead_hold_what_others_hold() {
+    let options = || Options { segment_bytes: 32 << 10, ahead_bytes: 4 << 10, ..small(2) };
+    let dir = tempfile::tempdir().unwrap();
+    let mut known = Vec::new();
+    for round in 0..3_u64 {
+        let journal = Journal::open(dir.path(), options()).unwrap();
+        assert!(journal.cut().is_none());
+        for i in 0..200 {
+            let first = (round * 200 + i) * 3;
+            known.extend(append(&journal, first..first + 3).unwrap());
+        }
+        known.sort_unstable();
+        assert_eq!(contents(&journal), known);
+        journal.close();
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        assert!(names.iter().all(|name| !name.ends_with(".new")), "{names:?}");
+        assert!(names.len() > 4, "{names:?}");
+    }
+    let lengths = (2..5).map(|number| path_of(dir.path(), number).metadata().unwrap().len());
+    assert!(lengths.into_iter().all(|len| len <= 32 << 10), "what is left of the zeros is cut off");
+}
+
 #[test]
 fn the_embedded_log_keeps_what_the_port_promises() {
     let dir = tempfile::tempdir().unwrap();
