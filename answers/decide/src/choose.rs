@@ -1,9 +1,9 @@
 //! The choice: first what is feasible, then what is best, then the draw. Pure; seeds and times are arguments.
 
 use event::Instant;
+use feature::expr::Facts;
 use serde::{Deserialize, Serialize};
 
-use crate::expr::Facts;
 use crate::money::Cents;
 use crate::policy::{Distribution, Policy};
 use crate::situation::Situation;
@@ -261,5 +261,9 @@ impl Facts for View<'_> {
             self.situation.consents.iter().filter(|consent| consent.purpose == purpose).peekable();
         // Default deny; and where a caller names a purpose twice, any denial denies.
         standing.peek().is_some() && standing.all(|consent| consent.allowed)
+    }
+
+    fn at(&self) -> Option<Instant> {
+        Some(self.situation.at)
     }
 }

@@ -1,10 +1,10 @@
 //! Reads a use case file: everything wrong with it at once, each with its line and what to write.
 
 use event::{Instant, RecordId, Span, Version};
+use feature::expr::{self, Expr, Problem};
 
 use crate::finding::{Finding, code, nearest, short};
 use crate::money::{Cents, Money};
-use crate::parse_expr::{self, Problem};
 use crate::period::Period;
 use crate::policy::Policy;
 use crate::usecase::{
@@ -327,11 +327,11 @@ impl Reader<'_> {
         })
     }
 
-    fn eligible(&mut self, section: &Section, inputs: &[Declared]) -> Option<crate::expr::Expr> {
+    fn eligible(&mut self, section: &Section, inputs: &[Declared]) -> Option<Expr> {
         let text = section.maybe_text("eligible", "orders_30d >= 1", self.findings)?;
         let line = section.find("eligible").map_or(section.line(), |node| node.line);
         let slot = |name: &str| inputs.iter().position(|input| input.name == name);
-        match parse_expr::parse(&text, slot) {
+        match expr::parse(&text, slot) {
             Ok(expr) => return Some(expr),
             Err(Problem::Syntax(message)) => {
                 self.findings.add(code::EXPRESSION, line, format!("`eligible: {}` {message}", short(&text)));

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use event::{Instant, Span, Version};
+use feature::expr::Expr;
 use serde::{Deserialize, Serialize};
 
-use crate::expr::Expr;
 use crate::finding::Finding;
 use crate::money::Cents;
 use crate::period::Period;

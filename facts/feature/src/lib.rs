@@ -47,6 +47,7 @@ mod cell;
 mod error;
 mod evaluate;
 mod exact;
+pub mod expr;
 mod filter;
 mod fold;
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Reads eligibility expressions: a hand-written parser of one token's foresight whose every error says what
-//! it saw and what would do.
+//! Reads expressions: a hand-written parser of one token's foresight whose every error says what it saw and what
+//! would do.
 
-use crate::expr::{Comparison, Expr, Name, Operand, Term};
-use crate::finding::short;
-use crate::value::Value;
+use super::function::Function;
+use super::{Comparison, Expr, Name, Sign, Term, Value, short};
 
 /// The longest expression that is read.
 const MAX_BYTES: usize = 4_096;
@@ -14,15 +13,18 @@ const KEYWORDS: [&str; 9] = ["and", "or", "not", "in", "is", "missing", "true", 
 
 /// What keeps an expression from being read.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Problem {
-    /// It cannot be read.
+pub enum Problem {
+    /// It cannot be read: what it does wrong, to be put after the expression.
     Syntax(String),
-    /// It names what the use case does not declare.
+    /// It names what is not declared.
     Undeclared(String),
 }
 
 /// Reads an expression; `slot` finds a declared input's place.
-pub(crate) fn parse(text: &str, slot: impl Fn(&str) -> Option<usize>) -> Result<Expr, Problem> {
+///
+/// # Errors
+/// [`Problem`], in words.
+pub fn parse(text: &str, slot: impl Fn(&str) -> Option<usize>) -> Result<Expr, Problem> {
     if text.len() > MAX_BYTES {
         return Err(Problem::Syntax(format!("is {} bytes long; {MAX_BYTES} are the most", text.len())));
     }
@@ -39,7 +41,7 @@ pub(crate) fn parse(text: &str, slot: impl Fn(&str) -> Option<usize>) -> Result<
 }
 
 /// True for names that need no backticks.
-pub(crate) fn is_plain_name(name: &str) -> bool {
+pub fn is_plain_name(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
@@ -66,7 +68,8 @@ impl Token {
     }
 }
 
-const SIGNS: [&str; 14] = ["==", "!=", "<>", "<=", ">=", "&&", "||", "<", ">", "=", "(", ")", "[", "]"];
+const SIGNS: [&str; 18] =
+    ["==", "!=", "<>", "<=", ">=", "&&", "||", "<", ">", "=", "(", ")", "[", "]", ",", "+", "*", "/"];
 
 fn scan(text: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
@@ -79,8 +82,8 @@ fn scan(text: &str) -> Result<Vec<Token>, String> {
             }
             tokens.push(Token::Sign(sign));
             rest = rest.get(sign.len()..).unwrap_or_default();
-        } else if first == ',' {
-            tokens.push(Token::Sign(","));
+        } else if first == '-' && !begins_number(&tokens, rest) {
+            tokens.push(Token::Sign("-"));
             rest = rest.get(1..).unwrap_or_default();
         } else if matches!(first, '\'' | '"' | '`') {
             let inner = rest.get(1..).unwrap_or_default();
@@ -127,6 +130,17 @@ fn scan(text: &str) -> Result<Vec<Token>, String> {
         rest = rest.trim_start();
     }
     Ok(tokens)
+}
+
+/// Whether a minus belongs to the number after it: not where a value stands before it.
+fn begins_number(before: &[Token], rest: &str) -> bool {
+    let after_value = match before.last() {
+        Some(Token::Quoted(_) | Token::Literal(_) | Token::Sign(")" | "]")) => true,
+        Some(Token::Word(word)) => !KEYWORDS.contains(&word.as_str()),
+        _ => false,
+    };
+    let second = rest.chars().nth(1);
+    !after_value && second.is_some_and(|c| c.is_ascii_digit() || c == '.')
 }
 
 struct Parser<'a> {
@@ -188,10 +202,75 @@ impl<'a> Parser<'a> {
         if self.take("not") {
             return Ok(Term::Not(Box::new(self.not(depth + 1)?)));
         }
+        self.comparison(depth)
+    }
+
+    fn comparison(&mut self, depth: usize) -> Result<Term, Problem> {
+        let left = self.sum(depth)?;
+        if self.take("is") {
+            let wanted = !self.take("not");
+            self.expect("missing", "`is`")?;
+            return match left {
+                Term::Literal(value) => Err(Problem::Syntax(format!("asks whether {value} is missing"))),
+                other => Ok(Term::Missing(Box::new(other), wanted)),
+            };
+        }
+        let negated = self.take("not");
+        if negated || matches!(self.tokens.first(), Some(Token::Word(word)) if word == "in") {
+            self.expect("in", "`not`")?;
+            return Ok(Term::In(Box::new(left), !negated, self.list()?));
+        }
+        let comparison = match self.tokens.first() {
+            Some(Token::Sign("=" | "==")) => Comparison::Equal,
+            Some(Token::Sign("!=" | "<>")) => Comparison::NotEqual,
+            Some(Token::Sign("<")) => Comparison::Less,
+            Some(Token::Sign("<=")) => Comparison::AtMost,
+            Some(Token::Sign(">")) => Comparison::Greater,
+            Some(Token::Sign(">=")) => Comparison::AtLeast,
+            _ => return Ok(left),
+        };
+        self.next();
+        let right = self.sum(depth)?;
+        Ok(Term::Compare(Box::new(left), comparison, Box::new(right)))
+    }
+
+    fn sum(&mut self, depth: usize) -> Result<Term, Problem> {
+        let mut left = self.product(depth)?;
+        loop {
+            let sign = match self.tokens.first() {
+                Some(Token::Sign("+")) => Sign::Plus,
+                Some(Token::Sign("-")) => Sign::Minus,
+                _ => return Ok(left),
+            };
+            self.next();
+            left = Term::Arithmetic(Box::new(left), sign, Box::new(self.product(depth)?));
+        }
+    }
+
+    fn product(&mut self, depth: usize) -> Result<Term, Problem> {
+        let mut left = self.primary(depth)?;
+        loop {
+            let sign = match self.tokens.first() {
+                Some(Token::Sign("*")) => Sign::Times,
+                Some(Token::Sign("/")) => Sign::Over,
+                _ => return Ok(left),
+            };
+            self.next();
+            left = Term::Arithmetic(Box::new(left), sign, Box::new(self.primary(depth)?));
+        }
+    }
+
+    fn primary(&mut self, depth: usize) -> Result<Term, Problem> {
+        if depth > MAX_DEPTH {
+            return Err(Problem::Syntax(format!("nests deeper than {MAX_DEPTH} brackets")));
+        }
         if self.take("(") {
             let inner = self.or(depth + 1)?;
             self.expect(")", "the bracket's content")?;
             return Ok(inner);
+        }
+        if self.take("-") {
+            return Ok(Term::Negative(Box::new(self.primary(depth + 1)?)));
         }
         if self.take("consent") {
             self.expect("(", "`consent`")?;
@@ -203,36 +282,33 @@ impl<'a> Parser<'a> {
             self.expect(")", "the purpose")?;
             return Ok(Term::Consent(purpose.clone()));
         }
-        self.comparison()
+        if let [Token::Word(word), Token::Sign("("), ..] = self.tokens
+            && !KEYWORDS.contains(&word.as_str())
+        {
+            return self.call(word, depth);
+        }
+        self.operand()
     }
 
-    fn comparison(&mut self) -> Result<Term, Problem> {
-        let left = self.operand()?;
-        if self.take("is") {
-            let wanted = !self.take("not");
-            self.expect("missing", "`is`")?;
-            return match left {
-                Operand::Name(name) => Ok(Term::Missing(name, wanted)),
-                Operand::Literal(value) => Err(Problem::Syntax(format!("asks whether {value} is missing"))),
-            };
-        }
-        let negated = self.take("not");
-        if negated || matches!(self.tokens.first(), Some(Token::Word(word)) if word == "in") {
-            self.expect("in", "`not`")?;
-            return Ok(Term::In(left, !negated, self.list()?));
-        }
-        let comparison = match self.tokens.first() {
-            Some(Token::Sign("=" | "==")) => Comparison::Equal,
-            Some(Token::Sign("!=" | "<>")) => Comparison::NotEqual,
-            Some(Token::Sign("<")) => Comparison::Less,
-            Some(Token::Sign("<=")) => Comparison::AtMost,
-            Some(Token::Sign(">")) => Comparison::Greater,
-            Some(Token::Sign(">=")) => Comparison::AtLeast,
-            _ => return Ok(Term::Holds(left)),
+    fn call(&mut self, word: &str, depth: usize) -> Result<Term, Problem> {
+        let Some(function) = Function::find(word) else {
+            let known = Function::known();
+            return Err(Problem::Syntax(format!("calls `{}`; the functions are {known}", short(word))));
         };
         self.next();
-        let right = self.operand()?;
-        Ok(Term::Compare(left, comparison, right))
+        self.next();
+        let mut arguments = Vec::new();
+        if !self.take(")") {
+            loop {
+                arguments.push(self.or(depth + 1)?);
+                if self.take(")") {
+                    break;
+                }
+                self.expect(",", "a value in brackets")?;
+            }
+        }
+        function.check(&arguments).map_err(Problem::Syntax)?;
+        Ok(Term::Call(function, arguments))
     }
 
     fn list(&mut self) -> Result<Vec<Value>, Problem> {
@@ -254,9 +330,9 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn operand(&mut self) -> Result<Operand, Problem> {
+    fn operand(&mut self) -> Result<Term, Problem> {
         let name = match self.next() {
-            Some(Token::Literal(value)) => return Ok(Operand::Literal(value.clone())),
+            Some(Token::Literal(value)) => return Ok(Term::Literal(value.clone())),
             Some(Token::Quoted(name)) => name,
             Some(Token::Word(word)) if !KEYWORDS.contains(&word.as_str()) => word,
             Some(token) => {
@@ -268,7 +344,7 @@ impl<'a> Parser<'a> {
             None => return Err(Problem::Syntax("ends where a name or a value is expected".to_owned())),
         };
         match (self.slot)(name) {
-            Some(slot) => Ok(Operand::Name(Name { slot, name: name.clone() })),
+            Some(slot) => Ok(Term::Name(Name { slot, name: name.clone() })),
             None => Err(Problem::Undeclared(name.clone())),
         }
     }
@@ -277,7 +353,8 @@ impl<'a> Parser<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expr::{Facts, Truth};
+    use crate::expr::{Facts, Kind, Truth};
+    use event::Instant;
     use proptest::prelude::*;
 
     const NAMES: [&str; 5] = ["orders", "shop.country", "churned", "gone", "odd name"];
@@ -298,6 +375,10 @@ mod tests {
         }
         fn consent(&self, purpose: &str) -> bool {
             purpose == "email"
+        }
+        fn at(&self) -> Option<Instant> {
+            // A Sunday morning on which Berlin's clocks have gone from 2 to 3.
+            "2026-03-29T01:30:00Z".parse().ok()
         }
     }
 
@@ -339,6 +420,75 @@ mod tests {
         check("gone in [1]", Truth::Unknown);
     }
 
+    fn says(text: &str, expected: impl Into<Option<Value>>) {
+        let expr = read(text).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+        assert_eq!(expr.value(&World), expected.into(), "{text}");
+        let printed = expr.to_string();
+        assert_eq!(read(&printed).unwrap(), expr, "{text} printed as {printed}");
+    }
+
+    #[test]
+    fn numbers_and_texts_are_computed() {
+        says("1 + 2 * 3 - 4 / 2", Value::Number(5.0));
+        says("(1 + 2) * -(3)", Value::Number(-9.0));
+        says("10 - 2 - 3 - (4 - 5)", Value::Number(6.0));
+        says("orders-1", Value::Number(2.0));
+        says("orders - -1", Value::Number(4.0));
+        says("-orders * 2", Value::Number(-6.0));
+        says("orders / 0", None);
+        says("gone + 1", None);
+        says("shop.country + 1", None);
+        says("coalesce(gone, orders, 9)", Value::Number(3.0));
+        says("if(orders > 2, 'many', 'few')", Value::from("many"));
+        says("if(gone > 2, 'many', 'few')", None);
+        says("round(10 / 3, 2)", Value::Number(3.33));
+        says("max(orders, 7, abs(`odd name`))", Value::Number(7.0));
+        says("min(orders, gone)", None);
+        says("sqrt(16) + log(1) + floor(1.5) + ceil(1.5)", Value::Number(7.0));
+        says("sqrt(-1)", None);
+        says("length(lower('ÄÖ')) = 2", Value::Flag(true));
+        says("contains(shop.country, 'E') and not starts_with(shop.country, 'E')", Value::Flag(true));
+        says("orders + 1 in [4] and (orders + gone) is missing", Value::Flag(true));
+    }
+
+    #[test]
+    fn the_clock_is_that_of_a_place() {
+        says("hour('UTC')", Value::Number(1.0));
+        says("hour('Europe/Berlin')", Value::Number(3.0));
+        says("hour('America/New_York')", Value::Number(21.0));
+        says("weekday('Europe/Berlin') + day('America/New_York')", Value::Number(35.0));
+        says("month('Europe/Berlin')", Value::Number(3.0));
+        assert!(read("hour('UTC') > 3 or churned").unwrap().asks_the_clock());
+    }
+
+    #[test]
+    fn kinds_are_known_before_values() {
+        let kind = |text: &str| {
+            let of = |slot: usize| match slot {
+                0 => Some(Kind::Number),
+                1 => Some(Kind::Text),
+                2 => Some(Kind::Flag),
+                _ => None,
+            };
+            read(text).unwrap().kind(&of)
+        };
+        assert_eq!(kind("orders / 2"), Ok(Some(Kind::Number)));
+        assert_eq!(kind("if(churned, shop.country, 'x')"), Ok(Some(Kind::Text)));
+        assert_eq!(kind("gone"), Ok(None));
+        for (text, expected) in [
+            ("shop.country + 1", "computes with `shop.country`, which is a text"),
+            ("orders = 'x'", "compares `orders`, which is a number, with a text"),
+            ("orders and churned", "joins `orders`"),
+            ("if(orders, 1, 2)", "not of a condition"),
+            ("if(churned, 1, 'a')", "a number or a text"),
+            ("shop.country in [1]", "with a number"),
+            ("length(orders)", "where it takes a text"),
+        ] {
+            let error = kind(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
     fn refuse(text: &str, expected: &str) {
         match read(text) {
             Err(Problem::Syntax(message)) => assert!(message.contains(expected), "{text}: {message}"),
@@ -362,6 +512,16 @@ mod tests {
         refuse("1e999 = orders", "no number");
         refuse("", "ends where");
         refuse("3 is missing", "asks whether 3");
+        refuse("median(orders)", "calls `median`; the functions are abs, ");
+        refuse("abs(1, 2)", "gives `abs` 2 values; it takes 1");
+        refuse("min(1)", "it takes 2 to 16");
+        refuse("hour('Mars/Olympus')", "which there is not");
+        refuse("hour(shop.country)", "hour('Europe/Berlin')");
+        refuse("round(1, 0.5)", "whole number of decimals");
+        refuse("orders +", "ends where a name");
+        refuse("orders > 1 > 2", "join conditions");
+        refuse(&format!("{}1", "- ".repeat(900)), "nests deeper");
+        refuse(&"abs(".repeat(900), "nests deeper");
         refuse(&"(".repeat(5_000), "4096 are the most");
         refuse(&"(".repeat(3_000), "nests deeper");
         refuse(&"not ".repeat(900), "nests deeper");
@@ -380,7 +540,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn noise_never_panics(text in "[a-z0-9 ()<>=!'\"`,.&|\\[\\]-]{0,60}") {
+        fn noise_never_panics(text in "[a-z0-9 ()<>=!'\"`,.&|+*/\\[\\]-]{0,60}") {
             let _ = read(&text);
         }
 
