@@ -1,5 +1,6 @@
 //! `cargo xtask show AREA`: an area's acceptance items on real data, runnable for ever.
 
+mod data;
 mod spine;
 
 use crate::place::Place;
@@ -9,8 +10,9 @@ use anyhow::{Result, bail};
 /// Runs one area and prints its table; `false` where an item falls short.
 pub fn run(place: &Place, area: &str, only: &[String]) -> Result<bool> {
     let items: Vec<Item> = match area {
+        "data" => data::items(),
         "spine" => spine::items(),
-        other => bail!("there is no area `{other}`; known: spine"),
+        other => bail!("there is no area `{other}`; known: data, spine"),
     };
     if place.data().is_none() {
         bail!("no data: set MASCHINENRAUM_DATA to the folder that holds decide/, mlops/, …");

@@ -33,7 +33,7 @@ pub fn lineage(ctx: &Ctx, args: &Lineage) -> anyhow::Result<Code> {
         return of_decision(ctx, decision, args);
     }
     let graph = graph(ctx)?;
-    let node = graph.find(what)?;
+    let node = graph.find(what).map_err(house::Error::from)?;
     let depth = args.depth.unwrap_or(usize::MAX);
     let both = args.up == args.down;
     let mut told = Vec::new();
