@@ -1,0 +1,551 @@
+//! What changed: every bucket held against what earlier buckets lead one to expect.
+//!
+//! The range is learned from the buckets before, as long as nothing was wrong with them: a change that lasts stays one
+//! change, told once with its first and last bucket. Sorted by when it began, then by how grave it is, so that the first
+//! line names what changed first.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+use crate::cell::{Cell, FieldCell};
+use crate::fold::CellKey;
+use crate::plan::{Plan, Watched};
+use crate::relation::RelationReport;
+use crate::report::{By, seconds};
+use crate::unusual::{History, Range};
+
+/// Earlier buckets that are looked back on.
+const WINDOW: usize = 60;
+/// A field with more distinct values than this has no list of known ones.
+const MAX_KNOWN: u64 = 64;
+/// New values, or numbers out of the range seen so far, count from this share on …
+const LEAST_SHARE: f64 = 0.005;
+/// … and this many records.
+const LEAST: u64 = 5;
+/// A share of records from the future that makes a source's clock suspect.
+const SKEWED: f64 = 0.05;
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Refused records with one finding.
+    Refused,
+    /// A value that never came before.
+    NewValue,
+    /// Numbers below or above all that came before.
+    OutOfRange,
+    /// Values that occur nowhere in the stream they point to.
+    Orphans,
+    /// Records without the field.
+    Missing,
+    /// Records with members that no contract declares.
+    Undeclared,
+    /// Rows that repeat another.
+    Repeated,
+    /// Records that come later than they used to.
+    Late,
+    /// A sender's clock that is ahead.
+    Clock,
+    /// Records of a bucket.
+    Volume,
+    /// How often one of the known values comes.
+    Share,
+    /// How many numbers are as small, or as large, as the outermost twentieth used to be.
+    Shift,
+}
+
+/// One thing that left its expected range.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The stream.
+    pub stream: String,
+    /// What the records came by.
+    pub source: String,
+    /// The field, if it is about one.
+    pub field: Option<String>,
+    /// What is out of its range.
+    pub metric: Metric,
+    /// The bucket it began in.
+    pub since: String,
+    /// The last bucket it was seen in.
+    pub until: String,
+    /// Records it concerns, from `since` to `until`.
+    pub n: u64,
+    /// Of how many.
+    pub of: u64,
+    /// The share that was to be expected.
+    pub expected: (f64, f64),
+    /// 3: data break a rule or are out of all that was seen; 2: something is lost; 1: something is different; 0: better.
+    pub gravity: u8,
+    /// In one sentence.
+    pub message: String,
+    #[serde(skip)]
+    surprise: f64,
+}
+
+/// The first first; of those that began together, the gravest.
+pub(crate) fn sort(changes: &mut [Change]) {
+    changes.sort_by(|a, b| {
+        let share = |c: &Change| c.n as f64 / c.of.max(1) as f64;
+        a.since
+            .cmp(&b.since)
+            .then(b.gravity.cmp(&a.gravity))
+            .then(share(b).total_cmp(&share(a)))
+            .then(b.surprise.total_cmp(&a.surprise))
+            .then_with(|| (&a.stream, &a.source, &a.field, a.metric).cmp(&(&b.stream, &b.source, &b.field, b.metric)))
+    });
+}
+
+/// A relation that does not hold.
+pub(crate) fn of_relation(relation: &RelationReport) -> Option<Change> {
+    if relation.n_orphans == 0 {
+        return None;
+    }
+    let (stream, field) = relation.from.split_once('.')?;
+    let about = if relation.exact { "" } else { " compared (an even sample)" };
+    let message = format!(
+        "{} of {} distinct values of `{}`{about} are not in `{}`, for example `{}`",
+        count(relation.n_orphans),
+        count(relation.n_compared),
+        relation.from,
+        relation.to,
+        relation.examples.join("`, `"),
+    );
+    Some(Change {
+        stream: stream.to_owned(),
+        source: String::new(),
+        field: Some(field.to_owned()),
+        metric: Metric::Orphans,
+        // It has no bucket: it stands behind what can be dated.
+        since: "\u{2014}".to_owned(),
+        until: "\u{2014}".to_owned(),
+        n: relation.n_orphans,
+        of: relation.n_compared,
+        expected: (0.0, 0.0),
+        gravity: 3,
+        message,
+        surprise: 0.0,
+    })
+}
+
+/// What changed in one stream, source by source.
+pub(crate) fn of_stream(stream: &str, plan: Option<&Plan>, cells: &[(&CellKey, &Cell)], by: By) -> Vec<Change> {
+    let mut sources: BTreeMap<&str, BTreeMap<String, Cell>> = BTreeMap::new();
+    for (key, cell) in cells {
+        let buckets = sources.entry(&key.source).or_default();
+        buckets.entry(by.label(key.day)).or_default().merge(cell);
+    }
+    let mut out = Vec::new();
+    for (source, buckets) in &sources {
+        let series = Series { stream, source, buckets: buckets.iter().map(|(label, cell)| (label.as_str(), cell)).collect() };
+        series.watch(plan, &mut out);
+    }
+    out
+}
+
+struct Series<'a> {
+    stream: &'a str,
+    source: &'a str,
+    buckets: Vec<(&'a str, &'a Cell)>,
+}
+
+/// What one bucket says against the buckets before it.
+struct Verdict {
+    n: u64,
+    of: u64,
+    expected: (f64, f64),
+    surprise: f64,
+    gravity: u8,
+    /// What is seen, with a place for `n of of records`.
+    says: String,
+}
+
+impl Series<'_> {
+    fn watch(&self, plan: Option<&Plan>, out: &mut Vec<Change>) {
+        self.refusals(out);
+        self.share(Metric::Undeclared, None, |c| (c.n_undeclared, c.n), [2, 0], "have members no contract declares", out);
+        self.share(Metric::Repeated, None, |c| (c.n_repeated, c.n_arrived()), [2, 0], "repeat another of their delivery", out);
+        self.late(out);
+        if plan.is_none_or(|plan| !plan.contract.allow_future) {
+            self.clock(out);
+        }
+        self.volume(out);
+        for (at, field) in plan.map(|plan| plan.fields.as_slice()).unwrap_or_default().iter().enumerate() {
+            let missing = |c: &Cell| (c.n - c.fields.get(at).map_or(0, |f| f.n_present), c.n);
+            let says = format!("lack `{}`", field.path);
+            self.share(Metric::Missing, Some(&field.path), missing, [2, 0], &says, out);
+            if field.sealed.is_none() {
+                self.values(at, field, out);
+            }
+        }
+    }
+
+    /// Judges each bucket; neighbouring buckets that are out of range become one change.
+    fn run(
+        &self,
+        metric: Metric,
+        field: Option<&str>,
+        mut judge: impl FnMut(&Cell) -> Option<Verdict>,
+        mut learn: impl FnMut(&Cell),
+        out: &mut Vec<Change>,
+    ) {
+        let mut open: Option<(Change, String)> = None;
+        for (label, cell) in &self.buckets {
+            let Some(verdict) = judge(cell) else {
+                learn(cell);
+                out.extend(open.take().map(finish));
+                continue;
+            };
+            match &mut open {
+                Some((change, _)) if change.gravity == verdict.gravity => {
+                    change.until = (*label).to_owned();
+                    change.n += verdict.n;
+                    change.of += verdict.of;
+                    change.surprise = change.surprise.max(verdict.surprise);
+                }
+                _ => {
+                    out.extend(open.take().map(finish));
+                    let change = Change {
+                        stream: self.stream.to_owned(),
+                        source: self.source.to_owned(),
+                        field: field.map(str::to_owned),
+                        metric,
+                        since: (*label).to_owned(),
+                        until: (*label).to_owned(),
+                        n: verdict.n,
+                        of: verdict.of,
+                        expected: verdict.expected,
+                        gravity: verdict.gravity,
+                        message: String::new(),
+                        surprise: verdict.surprise,
+                    };
+                    open = Some((change, verdict.says));
+                }
+            }
+        }
+        out.extend(open.take().map(finish));
+    }
+
+    /// A share with a gravity for more and one for less.
+    fn share(
+        &self,
+        metric: Metric,
+        field: Option<&str>,
+        of: impl Fn(&Cell) -> (u64, u64),
+        gravity: [u8; 2],
+        says: &str,
+        out: &mut Vec<Change>,
+    ) {
+        if self.buckets.iter().all(|(_, cell)| of(cell).0 == 0) {
+            return;
+        }
+        let history = std::cell::RefCell::new(Window::default());
+        let judge = |cell: &Cell| {
+            let (n, of) = of(cell);
+            let range = history.borrow().all().judge(n, of).filter(|range| range.surprise >= 1.0)?;
+            let is_more = n as f64 / of as f64 > range.middle;
+            let [more, less] = gravity;
+            Some(verdict(n, of, range, if is_more { more } else { less }, says.to_owned()))
+        };
+        let learn = |cell: &Cell| {
+            let (n, of) = of(cell);
+            history.borrow_mut().push(n, of);
+        };
+        self.run(metric, field, judge, learn, out);
+    }
+
+    fn refusals(&self, out: &mut Vec<Change>) {
+        let whys: std::collections::BTreeSet<_> =
+            self.buckets.iter().flat_map(|(_, cell)| cell.findings.keys()).collect();
+        for why in whys {
+            let (code, field) = (&why.0, Some(why.1.as_str()).filter(|field| !field.is_empty()));
+            let of = |cell: &Cell| (cell.findings.get(why).copied().unwrap_or_default(), cell.n + cell.n_refused);
+            let about = field.map(|field| format!(" at `{field}`")).unwrap_or_default();
+            self.share(Metric::Refused, field, of, [3, 0], &format!("are refused with {code}{about}"), out);
+        }
+    }
+
+    /// Later than twice what 99 of 100 records took before.
+    fn late(&self, out: &mut Vec<Change>) {
+        let seen = std::cell::RefCell::new(crate::Spread::default());
+        let judge = |cell: &Cell| {
+            let seen = seen.borrow();
+            let limit = seen.quantile(0.99).filter(|_| seen.n() >= 100)?.mul_add(2.0, 60.0);
+            let (n, of) = (cell.delays.beyond(limit).1, cell.delays.n());
+            let share = n as f64 / of.max(1) as f64;
+            let says = format!("came later than {}, which was rare before", seconds(limit));
+            (of >= 30 && share > 0.05).then(|| Verdict {
+                n,
+                of,
+                expected: (0.0, 0.05),
+                surprise: share / 0.05,
+                gravity: 2,
+                says,
+            })
+        };
+        self.run(Metric::Late, None, judge, |cell| seen.borrow_mut().merge(&cell.delays), out);
+    }
+
+    fn clock(&self, out: &mut Vec<Change>) {
+        let judge = |cell: &Cell| {
+            let share = cell.n_future as f64 / cell.n.max(1) as f64;
+            let by = seconds(cell.ahead.quantile(0.5).unwrap_or_default());
+            let says = format!("say they happened after they came, half of them by {by} or more: the sender's clock is ahead");
+            (cell.n >= 10 && share > SKEWED).then(|| Verdict {
+                n: cell.n_future,
+                of: cell.n,
+                expected: (0.0, SKEWED),
+                surprise: share / SKEWED,
+                gravity: 2,
+                says,
+            })
+        };
+        self.run(Metric::Clock, None, judge, |_| {}, out);
+    }
+
+    /// Half of what came at least before, or twice of what came at most; the last bucket may not be over yet.
+    fn volume(&self, out: &mut Vec<Change>) {
+        let last = self.buckets.last().map(|(label, _)| *label);
+        let before = std::cell::RefCell::new(VecDeque::new());
+        let at = std::cell::Cell::new(0_usize);
+        let judge = |cell: &Cell| {
+            let label = self.buckets.get(at.get()).map(|(label, _)| *label);
+            at.set(at.get() + 1);
+            let before = before.borrow();
+            if before.len() < 6 {
+                return None;
+            }
+            let (least, most) = (before.iter().min().copied()?, before.iter().max().copied()?);
+            let n = cell.n_arrived();
+            let says = format!("records came, where {} to {} came before", count(least), count(most));
+            let gravity = if n * 2 < least && label != last {
+                2
+            } else if n > most.saturating_mul(2) {
+                1
+            } else {
+                return None;
+            };
+            let surprise = (n.max(1) as f64 / most.max(1) as f64).max(least as f64 / n.max(1) as f64);
+            Some(Verdict { n, of: 0, expected: (least as f64, most as f64), surprise, gravity, says })
+        };
+        let learn = |cell: &Cell| {
+            let mut before = before.borrow_mut();
+            before.push_back(cell.n_arrived());
+            if before.len() > WINDOW {
+                before.pop_front();
+            }
+        };
+        self.run(Metric::Volume, None, judge, learn, out);
+    }
+
+    fn values(&self, at: usize, field: &Watched, out: &mut Vec<Change>) {
+        let of = |cell: &Cell| cell.fields.get(at).map_or(0, |f| f.n_present);
+        if self.buckets.iter().all(|(_, cell)| of(cell) == 0) {
+            return;
+        }
+        let seen = std::cell::RefCell::new(Seen::default());
+        let mut news = Vec::new();
+        let judge = |cell: &Cell| seen.borrow().judge_news(cell.fields.get(at)?, &field.path);
+        self.run(Metric::NewValue, Some(&field.path), judge, |cell| seen.borrow_mut().learn(cell.fields.get(at)), &mut news);
+        let seen = std::cell::RefCell::new(Seen::default());
+        if field.is_number {
+            let judge = |cell: &Cell| seen.borrow().judge_ends(cell.fields.get(at)?, &field.path);
+            let learn = |cell: &Cell| seen.borrow_mut().learn(cell.fields.get(at));
+            self.run(Metric::OutOfRange, Some(&field.path), judge, learn, &mut news);
+        }
+        // A new value changes the shares of all others: that is no further news.
+        let is_told = |change: &Change| news.iter().any(|new: &Change| new.since <= change.since && change.since <= new.until);
+        let mut shifts = Vec::new();
+        let seen = std::cell::RefCell::new(Seen::default());
+        let judge = |cell: &Cell| seen.borrow().judge_share(cell.fields.get(at)?, &field.path);
+        let learn = |cell: &Cell| seen.borrow_mut().learn(cell.fields.get(at));
+        self.run(Metric::Share, Some(&field.path), judge, learn, &mut shifts);
+        if field.is_number {
+            let seen = std::cell::RefCell::new(Seen::default());
+            let judge = |cell: &Cell| seen.borrow().judge_shift(cell.fields.get(at)?, &field.path);
+            let learn = |cell: &Cell| seen.borrow_mut().learn(cell.fields.get(at));
+            self.run(Metric::Shift, Some(&field.path), judge, learn, &mut shifts);
+        }
+        shifts.retain(|change| !is_told(change));
+        out.append(&mut news);
+        out.append(&mut shifts);
+    }
+}
+
+/// The latest buckets of a share.
+#[derive(Default)]
+struct Window(VecDeque<(u64, u64)>);
+
+impl Window {
+    fn push(&mut self, n: u64, of: u64) {
+        self.0.push_back((n, of));
+        if self.0.len() > WINDOW {
+            self.0.pop_front();
+        }
+    }
+
+    fn all(&self) -> History {
+        let mut history = History::default();
+        self.0.iter().for_each(|(n, of)| history.add(*n, *of));
+        history
+    }
+}
+
+/// What was seen of a field so far.
+#[derive(Default)]
+struct Seen {
+    all: FieldCell,
+    latest: VecDeque<FieldCell>,
+}
+
+impl Seen {
+    fn learn(&mut self, cell: Option<&FieldCell>) {
+        let Some(cell) = cell else { return };
+        self.all.n_present += cell.n_present;
+        self.all.values.merge(&cell.values);
+        self.all.spread.merge(&cell.spread);
+        self.latest.push_back(cell.clone());
+        if self.latest.len() > WINDOW {
+            self.latest.pop_front();
+        }
+    }
+
+    fn has_list(&self) -> bool {
+        let (n, distinct) = (self.all.values.n(), self.all.values.n_distinct());
+        self.all.values.is_exact() && distinct <= MAX_KNOWN && n >= 100 && n >= 10 * distinct
+    }
+
+    /// Enough to be no accident: what came in none of `n` records may come in 10 of as many.
+    fn is_news(&self, n: u64, of: u64) -> bool {
+        let share = n as f64 / of.max(1) as f64;
+        n >= LEAST && share >= LEAST_SHARE && share > 10.0 / self.all.n_present.max(1) as f64
+    }
+
+    fn judge_news(&self, cell: &FieldCell, path: &str) -> Option<Verdict> {
+        if !self.has_list() {
+            return None;
+        }
+        let new: Vec<_> = cell.values.iter().filter(|(hash, ..)| self.all.values.count_of(*hash) == 0).collect();
+        let n: u64 = new.iter().map(|(.., n)| n).sum();
+        if !self.is_news(n, cell.n_present) {
+            return None;
+        }
+        let (_, text, most) = new.iter().max_by_key(|(hash, _, n)| (*n, *hash))?;
+        let others = if n > *most { format!(" or another of {} new values", new.len()) } else { String::new() };
+        let known: Vec<_> = self.all.values.top().into_iter().map(|(text, _)| format!("`{text}`")).collect();
+        let mut known_text = known.iter().take(6).cloned().collect::<Vec<_>>().join(", ");
+        if known.len() > 6 {
+            known_text.push_str(&format!(" and {} more", known.len() - 6));
+        }
+        let says = format!(
+            "have `{path}` = `{text}`{others}, which came in none of {} before (only {known_text})",
+            count(self.all.n_present)
+        );
+        let share = n as f64 / cell.n_present as f64;
+        Some(Verdict { n, of: cell.n_present, expected: (0.0, LEAST_SHARE), surprise: share / LEAST_SHARE, gravity: 3, says })
+    }
+
+    fn judge_ends(&self, cell: &FieldCell, path: &str) -> Option<Verdict> {
+        let (low, high) = self.all.spread.ends().filter(|_| !self.has_list() && self.all.n_present >= 100)?;
+        let (below, above) = (cell.spread.beyond(low).0, cell.spread.beyond(high).1);
+        let n = below + above;
+        if !self.is_news(n, cell.n_present) {
+            return None;
+        }
+        let says = format!("have a `{path}` outside of {low} to {high}, within which all {} before lay", count(self.all.n_present));
+        let share = n as f64 / cell.n_present as f64;
+        Some(Verdict { n, of: cell.n_present, expected: (0.0, LEAST_SHARE), surprise: share / LEAST_SHARE, gravity: 3, says })
+    }
+
+    /// The known value whose share is furthest from what it was.
+    fn judge_share(&self, cell: &FieldCell, path: &str) -> Option<Verdict> {
+        if !self.has_list() {
+            return None;
+        }
+        let mut worst: Option<(Range, u64, &str)> = None;
+        for (hash, text, _) in self.all.values.iter() {
+            let mut history = History::default();
+            self.latest.iter().for_each(|old| history.add(old.values.count_of(hash), old.n_present));
+            let n = cell.values.count_of(hash);
+            if let Some(range) = history.judge(n, cell.n_present)
+                && worst.as_ref().is_none_or(|(known, ..)| known.surprise < range.surprise)
+            {
+                worst = Some((range, n, text));
+            }
+        }
+        let (range, n, text) = worst.filter(|(range, ..)| range.surprise >= 1.0)?;
+        Some(verdict(n, cell.n_present, range, 1, format!("have `{path}` = `{text}`")))
+    }
+
+    fn judge_shift(&self, cell: &FieldCell, path: &str) -> Option<Verdict> {
+        if self.has_list() || self.all.spread.n() < 100 {
+            return None;
+        }
+        let (low, high) = self.all.spread.quantile(0.05).zip(self.all.spread.quantile(0.95))?;
+        let mut worst: Option<Verdict> = None;
+        for (limit, is_low) in [(low, true), (high, false)] {
+            let n_of = |seen: &FieldCell| {
+                let (below, above) = seen.spread.beyond(limit);
+                if is_low { below } else { above }
+            };
+            let mut history = History::default();
+            self.latest.iter().for_each(|old| history.add(n_of(old), old.spread.n()));
+            let n = n_of(cell);
+            if let Some(range) = history.judge(n, cell.spread.n())
+                && range.surprise >= 1.0
+                && worst.as_ref().is_none_or(|known| known.surprise < range.surprise)
+            {
+                let side = if is_low { "below" } else { "above" };
+                let says = format!("have a `{path}` {side} {}", short(limit));
+                worst = Some(verdict(n, cell.spread.n(), range, 1, says));
+            }
+        }
+        worst
+    }
+}
+
+fn verdict(n: u64, of: u64, range: Range, gravity: u8, says: String) -> Verdict {
+    Verdict { n, of, expected: (range.low, range.high), surprise: range.surprise, gravity, says }
+}
+
+fn finish((mut change, says): (Change, String)) -> Change {
+    let when = if change.since == change.until {
+        change.since.clone()
+    } else {
+        format!("{} to {}", change.since, change.until)
+    };
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    change.message = if change.of == 0 {
+        format!("{when}: {} {says}", count(change.n))
+    } else {
+        let share = change.n as f64 / change.of as f64;
+        let (low, high) = change.expected;
+        let expected = match change.metric {
+            Metric::NewValue | Metric::OutOfRange | Metric::Clock | Metric::Late => String::new(),
+            _ => format!("; {} to {} were to be expected", percent(low), percent(high)),
+        };
+        let (n, of) = (count(change.n), count(change.of));
+        format!("{when}: {n} of {of} records ({}) {says}{expected}", percent(share))
+    };
+    change
+}
+
+/// `1,579`
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number in few characters.
+pub(crate) fn short(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned() }
+}
