@@ -58,6 +58,8 @@ pub struct House {
     pub(crate) blobs: Blobs,
     pub(crate) models: Models,
     pub(crate) releasing: Mutex<()>,
+    pub(crate) desk: crate::jobs::Desk,
+    pub(crate) capture_desk: crate::capturing::Desk,
     started_at: Instant,
 }
 
@@ -74,6 +76,7 @@ impl House {
         let composition = Arc::new(compose(&project, &layout, vault.clone())?);
         let journal = open_journal(settings, &layout, instance.n_partitions)?;
         settle_state(&project, &layout, &instance, &composition, &journal)?;
+        crate::lineage::remember(&project, &layout)?;
         let cache = settings.state.cache_mb << 20;
         let db = Database::open(&layout.state(), cache)?;
         let shards = shards(&db, &composition, instance.n_partitions);
@@ -91,6 +94,8 @@ impl House {
             blobs: Blobs::open(&layout.blobs())?,
             models: Models::default(),
             releasing: Mutex::default(),
+            desk: crate::jobs::Desk::default(),
+            capture_desk: crate::capturing::Desk::default(),
             turns: (0..N_TURNS).map(|_| Mutex::default()).collect(),
             started_at: clock.now(),
             project,
@@ -372,6 +377,7 @@ pub(crate) fn system_record(
         known_at: flight.known_at(),
         batch: None,
         cause: None,
+        source: None,
         key_epoch: 0,
         payload: event::Payload { open: payload.into(), cells: Vec::new() },
     }
@@ -391,7 +397,7 @@ impl TraitView for House {
     }
 }
 
-fn open_vault(project: &Project, layout: &Layout) -> Result<Vault, Error> {
+pub(crate) fn open_vault(project: &Project, layout: &Layout) -> Result<Vault, Error> {
     let reference = &project.settings.vault.master;
     let made = layout.vault().exists();
     let master = match reference.strip_prefix("file:").map(|path| project.dir.join(path)) {
@@ -406,12 +412,12 @@ fn open_vault(project: &Project, layout: &Layout) -> Result<Vault, Error> {
     Ok(if made { Vault::open(&dir, &master)? } else { Vault::create(&dir, &master)? })
 }
 
-fn compose(project: &Project, layout: &Layout, vault: Arc<Vault>) -> Result<Composition, Error> {
+pub(crate) fn compose(project: &Project, layout: &Layout, vault: Arc<Vault>) -> Result<Composition, Error> {
     let (contracts, views) = (project.contracts.clone(), project.views.clone());
     Ok(Composition::new(contracts, views, project.rules.clone(), vault, layout.undone()?))
 }
 
-fn open_journal(settings: &Settings, layout: &Layout, n_partitions: u16) -> Result<Journal, Error> {
+pub(crate) fn open_journal(settings: &Settings, layout: &Layout, n_partitions: u16) -> Result<Journal, Error> {
     let options = journal::Options {
         n_partitions,
         segment_bytes: settings.journal.segment_mb << 20,
@@ -437,13 +443,13 @@ pub(crate) fn options(settings: &Settings) -> Options {
 }
 
 /// Names what the state was folded with: contracts, views, identity rules, undone imports, and this build's folds.
-fn fingerprint(project: &Project, layout: &Layout) -> Result<String, Error> {
+pub(crate) fn fingerprint(project: &Project, layout: &Layout) -> Result<String, Error> {
     let mut hash = Sha256::new();
     let mut add = |part: &str| {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     };
-    add("folds 1");
+    add("folds 2");
     for contract in project.contracts.iter() {
         add(contract.yaml());
     }
