@@ -6,8 +6,8 @@ use contract::{Contract, Contracts, Field, Kind as FieldKind};
 use decide::{Origin, UseCase};
 use feature::{Use, Views};
 
-use crate::openlineage::{DatasetTold, EdgeTold, End, JobTold, Names, plain};
-use crate::{Graph, How, Kind, Node, NodeId};
+use crate::openlineage::{DatasetTold, EdgeTold, End, Names, plain};
+use crate::{Graph, How, Kind, Node, NodeId, Outside};
 
 /// Collects what is made from what.
 #[derive(Default)]
@@ -262,7 +262,8 @@ impl Builder {
     }
 
     /// What other tools told.
-    pub fn told(&mut self, datasets: &[DatasetTold], jobs: &[JobTold], edges: &[EdgeTold]) -> &mut Self {
+    pub fn told(&mut self, outside: &Outside) -> &mut Self {
+        let Outside { datasets, jobs, edges } = outside;
         let ours = self.names.namespace().to_owned();
         for dataset in datasets.iter().filter(|dataset| dataset.namespace != ours) {
             self.dataset(dataset);

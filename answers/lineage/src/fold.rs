@@ -19,6 +19,23 @@ struct Known<T> {
     told: T,
 }
 
+/// All that other tools told, each list sorted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outside {
+    /// Datasets.
+    pub datasets: Vec<DatasetTold>,
+    /// Jobs.
+    pub jobs: Vec<JobTold>,
+    /// What is made from what.
+    pub edges: Vec<EdgeTold>,
+}
+
+impl From<Told> for Outside {
+    fn from(told: Told) -> Self {
+        Self { datasets: told.datasets, jobs: told.jobs, edges: told.edges }
+    }
+}
+
 /// What other tools told.
 pub struct Tables {
     datasets: Table<String, Known<DatasetTold>>,
@@ -41,16 +58,16 @@ impl Tables {
         vec![&mut self.datasets, &mut self.jobs, &mut self.edges]
     }
 
-    /// Every dataset, job and edge, sorted.
+    /// Everything that was told.
     ///
     /// # Errors
     /// [`Error`] where the store fails.
-    pub fn all(&self) -> Result<(Vec<DatasetTold>, Vec<JobTold>, Vec<EdgeTold>), Error> {
-        let (mut datasets, mut jobs, mut edges) = (Vec::new(), Vec::new(), Vec::new());
-        self.datasets.scan(|_, known| datasets.push(known.told.clone()))?;
-        self.jobs.scan(|_, known| jobs.push(known.told.clone()))?;
-        self.edges.scan(|_, edge| edges.push(edge.clone()))?;
-        Ok((datasets, jobs, edges))
+    pub fn all(&self) -> Result<Outside, Error> {
+        let mut all = Outside::default();
+        self.datasets.scan(|_, known| all.datasets.push(known.told.clone()))?;
+        self.jobs.scan(|_, known| all.jobs.push(known.told.clone()))?;
+        self.edges.scan(|_, edge| all.edges.push(edge.clone()))?;
+        Ok(all)
     }
 
     /// How many things there are: datasets, their columns, jobs, edges.

@@ -25,7 +25,7 @@ pub mod openlineage;
 
 pub use build::{Builder, Model, Recipe};
 pub use error::{Error, codes};
-pub use fold::{LINEAGE, LineageFold, MAX_NODES, Tables};
+pub use fold::{LINEAGE, LineageFold, MAX_NODES, Outside, Tables};
 pub use graph::{Direction, Edge, Graph, How, Node, Step};
 pub use impact::{Hit, Impact, Touch, impact};
 pub use node::{Kind, NodeId};

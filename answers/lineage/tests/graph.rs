@@ -15,6 +15,7 @@ use lineage::{
     Builder, Direction, Graph, How, Kind, LINEAGE, LineageFold, Model, NodeId, Recipe, Tables, Touch,
     catalogue, impact,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use store::{Emissions, Fold, Scope};
 
@@ -117,7 +118,7 @@ fn built(told: &[Told]) -> Graph {
     builder.model(&model, &contracts);
     builder.use_case(&UseCase::parse(USE_CASE, "usecases/next_order.yaml").unwrap(), None);
     for told in told {
-        builder.told(&told.datasets, &told.jobs, &told.edges);
+        builder.told(&told.clone().into());
     }
     builder.build()
 }
@@ -360,8 +361,8 @@ fn what_is_told_adds_up_in_whatever_order_it_comes() {
     };
     let (one, other) = (folded([0, 1]), folded([1, 0]));
     assert_eq!(one, other);
-    assert_eq!(one.1[0].state, "complete");
-    assert_eq!(one.0[1].description.as_deref(), Some("revenue by day"));
+    assert_eq!(one.jobs[0].state, "complete");
+    assert_eq!(one.datasets[1].description.as_deref(), Some("revenue by day"));
 }
 
 #[test]
@@ -426,7 +427,7 @@ fn what_the_house_tells_reads_back_as_what_it_is() {
     // Another house, which calls its own things otherwise, reads them as those of a tool.
     let mut builder = Builder::new(Names::new("elsewhere"));
     for told in &told {
-        builder.told(&told.datasets, &told.jobs, &told.edges);
+        builder.told(&told.clone().into());
     }
     let again = builder.build();
     let there = |id: &NodeId| match Names::default().dataset_of(id).unwrap() {
@@ -445,7 +446,7 @@ fn what_the_house_tells_reads_back_as_what_it_is() {
     // To itself it tells nothing new.
     let mut builder = Builder::new(Names::default());
     for told in &told {
-        builder.told(&told.datasets, &told.jobs, &told.edges);
+        builder.told(&told.clone().into());
     }
     assert_eq!(builder.build().edges().len(), 0);
     let spent = events.iter().find(|event| event["job"]["name"] == "feature/purchases").unwrap();
@@ -453,4 +454,71 @@ fn what_the_house_tells_reads_back_as_what_it_is() {
     let total = made.as_array().unwrap().iter().find(|input| input["field"] == "total").unwrap();
     assert_eq!(total["transformations"][0]["subtype"], "AGGREGATION");
     assert_eq!(graph.edges().iter().filter(|edge| edge.how == How::Scores).count(), 1);
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let words = prop::sample::select(vec![
+        "job",
+        "run",
+        "dataset",
+        "inputs",
+        "outputs",
+        "facets",
+        "namespace",
+        "name",
+        "columnLineage",
+        "fields",
+        "inputFields",
+        "field",
+        "transformations",
+        "type",
+        "subtype",
+        "tags",
+        "key",
+        "value",
+        "schema",
+        "ownership",
+        "owners",
+        "dataQualityAssertions",
+        "assertions",
+        "success",
+        "_deleted",
+        "runId",
+        "jobType",
+        "documentation",
+        "description",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+        Just(Value::from("pii")),
+    ];
+    leaf.prop_recursive(6, 64, 6, move |inner| {
+        let words = words.clone();
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((words, inner), 0..6).prop_map(|members| Value::Object(
+                members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+            )),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn whatever_is_sent_is_taken_or_refused(mut event in any_json()) {
+        if let Value::Object(event) = &mut event {
+            event.insert("eventTime".into(), "2026-11-24T09:00:00Z".into());
+            event.insert("producer".into(), "p".into());
+        }
+        if let Ok(told) = openlineage::read(&event) {
+            let again: Told = serde_json::from_slice(&told.to_payload()).unwrap();
+            prop_assert_eq!(&again, &told);
+            let graph = built(&[told]);
+            prop_assert!(graph.cycles().len() <= graph.nodes().count());
+        }
+    }
 }

@@ -107,10 +107,4 @@ impl Told {
     pub fn id(&self) -> RecordId {
         RecordId::external(LINEAGE, &self.to_payload())
     }
-
-    /// How many nodes it names at most.
-    pub fn n_nodes(&self) -> u64 {
-        let columns: usize = self.datasets.iter().map(|dataset| dataset.columns.len()).sum();
-        (self.datasets.len() + self.jobs.len() + columns + 2 * self.edges.len()) as u64
-    }
 }

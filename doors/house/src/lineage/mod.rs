@@ -110,8 +110,8 @@ impl House {
             }
             builder.model(&model, &self.project().contracts);
         }
-        let (datasets, jobs, edges) = self.in_control(|rooms| rooms.lineage.all())?;
-        Ok(builder.told(&datasets, &jobs, &edges).build())
+        let outside = self.in_control(|rooms| rooms.lineage.all())?;
+        Ok(builder.told(&outside).build())
     }
 
     /// Takes OpenLineage events in; durable and folded when this returns. Each is taken or refused by itself: what is
