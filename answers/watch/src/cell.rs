@@ -39,6 +39,8 @@ pub struct Cell {
     pub n: u64,
     /// Records refused.
     pub n_refused: u64,
+    /// Refused records that were replayed and accepted: they are in `n`, too.
+    pub n_mended: u64,
     /// Rows that repeated one of the same delivery and were dropped.
     pub n_repeated: u64,
     /// Records with members that no contract declares.
@@ -64,6 +66,7 @@ impl Cell {
     pub fn merge(&mut self, other: &Self) {
         self.n += other.n;
         self.n_refused += other.n_refused;
+        self.n_mended += other.n_mended;
         self.n_repeated += other.n_repeated;
         self.n_undeclared += other.n_undeclared;
         self.n_future += other.n_future;
@@ -94,6 +97,11 @@ impl Cell {
 
     /// Everything that came: accepted, refused and repeated.
     pub fn n_arrived(&self) -> u64 {
-        self.n + self.n_refused + self.n_repeated
+        self.n_judged() + self.n_repeated
+    }
+
+    /// Everything a contract judged, each once: what was mended was refused first and accepted later.
+    pub fn n_judged(&self) -> u64 {
+        (self.n + self.n_refused).saturating_sub(self.n_mended)
     }
 }

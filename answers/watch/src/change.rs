@@ -261,7 +261,7 @@ impl Series<'_> {
             self.buckets.iter().flat_map(|(_, cell)| cell.findings.keys()).collect();
         for why in whys {
             let (code, field) = (&why.0, Some(why.1.as_str()).filter(|field| !field.is_empty()));
-            let of = |cell: &Cell| (cell.findings.get(why).copied().unwrap_or_default(), cell.n + cell.n_refused);
+            let of = |cell: &Cell| (cell.findings.get(why).copied().unwrap_or_default(), cell.n_judged());
             let about = field.map(|field| format!(" at `{field}`")).unwrap_or_default();
             self.share(Metric::Refused, field, of, [3, 0], &format!("are refused with {code}{about}"), out);
         }

@@ -126,6 +126,16 @@ impl Repeated {
     }
 }
 
+/// A note that a refused record was replayed and accepted.
+#[derive(Deserialize)]
+struct Mended {
+    #[serde(rename = "mended")]
+    _record: String,
+    stream: String,
+    source: String,
+    day: i32,
+}
+
 /// The open part of a refused record, as intake writes it.
 #[derive(Deserialize)]
 struct Refused {
@@ -167,7 +177,10 @@ impl QualityFold {
     pub fn fold_note(&self, tables: &mut Tables, record: &Record) -> Result<(), Error> {
         match record.stream.as_str() {
             QUARANTINE => {
-                // A note that something was mended has no findings, and is no refusal.
+                if let Ok(mended) = serde_json::from_slice::<Mended>(&record.payload.open) {
+                    let key = CellKey { stream: mended.stream, source: mended.source, day: mended.day };
+                    return tables.cells.update(&key, |cell| cell.n_mended += 1);
+                }
                 let Ok(refused) = serde_json::from_slice::<Refused>(&record.payload.open) else { return Ok(()) };
                 let day = day_of(record.occurred_at);
                 let key = CellKey { stream: refused.stream.clone(), source: source_of(record), day };
@@ -219,7 +232,7 @@ fn without_places(field: &str) -> String {
 }
 
 /// What a record came by, in words.
-pub(crate) fn source_of(record: &Record) -> String {
+pub fn source_of(record: &Record) -> String {
     match (&record.source, record.batch) {
         (Some(source), _) => source.as_str().to_owned(),
         (None, Some(_)) => "import".to_owned(),

@@ -27,7 +27,7 @@ mod values;
 
 pub use cell::{Cell, FieldCell};
 pub use change::{Change, Metric};
-pub use fold::{CellKey, NOTES, QualityFold, Repeated, Tables};
+pub use fold::{CellKey, NOTES, QualityFold, Repeated, Tables, source_of};
 pub use page::page;
 pub use plan::{Plan, Plans, Watched};
 pub use profile::{Column, ColumnReport, Profile, ProfileReport, Shape};

@@ -103,6 +103,8 @@ pub struct StreamReport {
     pub n_accepted: u64,
     /// What was refused on arrival.
     pub n_refused: u64,
+    /// What of that was mended since, and is among the accepted.
+    pub n_mended: u64,
     /// What repeated a row of its own delivery.
     pub n_repeated: u64,
     /// The five dimensions.
@@ -218,6 +220,7 @@ fn of_stream(
         n_arrived: all.n_arrived(),
         n_accepted: all.n,
         n_refused: all.n_refused,
+        n_mended: all.n_mended,
         n_repeated: all.n_repeated,
         dimensions: dimensions(stream, plan, &all, keys, relations, options.now),
         refused,
@@ -281,7 +284,7 @@ fn dimensions(
     now: Instant,
 ) -> Vec<Dimension> {
     let said = |name, score, says| Dimension { name, score, says };
-    let arrived = all.n + all.n_refused;
+    let arrived = all.n_judged();
     let n_fields = plan.map_or(0, |plan| plan.fields.len()) as u64;
     let n_present: u64 = all.fields.iter().map(|field| field.n_present).sum();
     let complete = share(n_present, all.n * n_fields);
@@ -319,7 +322,10 @@ fn dimensions(
         said(
             "accuracy",
             accurate,
-            format!("{} of {arrived} records refused, {n_broken} accepted ones break today's contract", all.n_refused),
+            format!(
+                "{} of {arrived} records refused ({} of them mended since), {n_broken} accepted ones break today's contract",
+                all.n_refused, all.n_mended
+            ),
         ),
         said("timeliness", timely.0, format!("{}{fresh}", timely.1)),
         said("consistency", consistent.0, consistent.1),
@@ -329,7 +335,7 @@ fn dimensions(
 
 fn unique(stream: &str, plan: Option<&Plan>, all: &Cell, keys: &BTreeMap<String, KeySample>) -> (Option<f64>, String) {
     let mut says = vec![format!("{} rows repeated another of their delivery", all.n_repeated)];
-    let mut score = share(all.n + all.n_refused, all.n_arrived());
+    let mut score = share(all.n_judged(), all.n_arrived());
     for key in plan.map(|plan| plan.keys.as_slice()).unwrap_or_default() {
         let fields: Vec<_> = key.iter().filter_map(|at| plan?.fields.get(*at)).collect();
         let Some(sample) = keys.get(&key_name(stream, &fields)) else { continue };

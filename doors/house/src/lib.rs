@@ -7,21 +7,27 @@
 //! This room knows no wire format of clients and no terminal.
 
 mod backup;
+mod capturing;
 mod clock;
 mod consents_file;
 mod deciding;
 mod delivering;
 mod error;
+mod exchange;
 mod finding;
+mod golden;
 mod house;
 mod importing;
 mod imports;
+mod jobs;
 mod keys;
 mod layout;
+mod lineage;
 mod modelspec;
 mod outcomes;
 mod people;
 mod project;
+mod quality;
 mod releasing;
 mod replaying;
 mod rooms;
@@ -33,19 +39,26 @@ mod tracking;
 mod training;
 
 pub use backup::restore;
+pub use capturing::{
+    CaptureCounts, CaptureSettings, CaptureStage, CaptureState, CaptureView, Live, Noticed, OpCounts, Until,
+};
 pub use clock::{Clock, Flight};
 pub use consents_file::ConsentsImported;
 pub use delivering::{Delivered, Handed};
 pub use error::{Blame, Error, Kind};
+pub use exchange::{Exported, FileLayout, InstanceExported, InstanceLoaded, load_instance};
 pub use finding::{Finding, Severity};
 pub use house::{House, Identifier};
 pub use importing::Imported;
+pub use crate::jobs::{Act, AttemptView, JobRunner, JobSpec, JobView, RunView, StepView};
 pub use imports::{Counts, Import, Stage};
 pub use keys::NewKey;
+pub use crate::lineage::{ContractChange, DecisionTrace, InputTrace, ModelTrace, RawRecord, what_if};
 pub use layout::{Instance, Layout};
 pub use modelspec::{Costs, Examples, GateSpec, Label, ModelSpec, Test};
 pub use outcomes::{BudgetState, Told};
 pub use project::Project;
+pub use quality::{QualityAsked, Replayed, Shown, Waiting, Which, profile_file, quality_findings};
 pub use replaying::{Verdict, rebuild_state};
 pub use rooms::{Composition, Rooms};
 pub use settings::{DEFAULTS, Settings};

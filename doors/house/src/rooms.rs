@@ -30,6 +30,8 @@ pub struct Composition {
     traits: TraitFold,
     trait_streams: BTreeSet<StreamName>,
     features: FeatureFold,
+    /// What is watched of the streams' quality.
+    pub quality: watch::QualityFold,
 }
 
 impl Composition {
@@ -45,7 +47,8 @@ impl Composition {
             contracts.iter().filter(|c| c.traits).map(|c| c.stream.clone()).collect();
         let traits = TraitFold::new(trait_streams.iter().cloned());
         let features = FeatureFold::new(views.clone());
-        Self { contracts, views, vault, undone, links: LinkFold::new(rules), traits, trait_streams, features }
+        let quality = watch::QualityFold::new(watch::Plans::new(&contracts));
+        Self { contracts, views, vault, undone, links: LinkFold::new(rules), traits, trait_streams, features, quality }
     }
 
     /// A record's document as its newest contract names it, without the parts whose key is destroyed (LAW 4); `None`
@@ -82,8 +85,16 @@ pub struct Rooms {
     pub releases: registry::Tables,
     /// The import ledger (control partition).
     pub imports: imports::Tables,
+    /// The ledger of captures (control partition).
+    pub captures: crate::capturing::Tables,
+    /// Jobs and their runs (control partition).
+    pub jobs: jobs::Tables,
+    /// What other tools told of lineage (control partition).
+    pub lineage: lineage::Tables,
     /// Counts and refusals.
     pub streams: streams::Tables,
+    /// Quality over time.
+    pub quality: watch::Tables,
 }
 
 impl Rooms {
@@ -99,7 +110,11 @@ impl Rooms {
             decisions: decide::Tables::open(scope),
             releases: registry::Tables::open(scope),
             imports: imports::Tables::open(scope),
+            captures: crate::capturing::Tables::open(scope),
+            jobs: jobs::Tables::open(scope),
+            lineage: lineage::Tables::open(scope),
             streams: streams::Tables::open(scope),
+            quality: watch::Tables::open(scope),
         }
     }
 
@@ -129,11 +144,15 @@ impl Rooms {
     fn fold_contracted(&mut self, record: &Record, out: &mut Emissions) -> Result<(), store::Error> {
         let wanted = self.composition.trait_streams.contains(&record.stream)
             || !self.composition.views.of_stream(&record.stream).is_empty();
-        if !wanted {
+        if !wanted && self.composition.quality.plans().get(&record.stream).is_none() {
             return Ok(());
         }
         let Some(fields) = self.bind_for_folds(record)? else { return Ok(()) };
         let bound = Bound { record, fields: &fields };
+        self.composition.quality.fold(&mut self.quality, &bound, out)?;
+        if !wanted {
+            return Ok(());
+        }
         self.composition.traits.fold(&mut self.traits, &bound, out)?;
         self.composition.features.fold(&mut self.features, &bound, out)
     }
@@ -150,9 +169,15 @@ impl Shard for Rooms {
             return self.fold_contracted(record, out);
         }
         match name {
+            watch::NOTES | streams::QUARANTINE => self.composition.quality.fold_note(&mut self.quality, record),
             policy::CONSENTS => ConsentFold.fold(&mut self.consents, record, out),
             policy::KEYS => KeyFold.fold(&mut self.keys, record, out),
             profile::LINKS => self.composition.links.fold(&mut self.identities, record, out),
+            jobs::JOBS => jobs::JobFold.fold(&mut self.jobs, record, out),
+            lineage::LINEAGE => lineage::LineageFold.fold(&mut self.lineage, record, out),
+            crate::capturing::CAPTURES => {
+                crate::capturing::CaptureFold.fold(&mut self.captures, record, out)
+            }
             imports::IMPORTS => ImportFold.fold(&mut self.imports, record, out),
             registry::RELEASES => registry::ReleaseFold.fold(&mut self.releases, record, out),
             _ => decide::DecideFold.fold(&mut self.decisions, record, out),
@@ -168,7 +193,11 @@ impl Shard for Rooms {
         all.extend(self.decisions.stored());
         all.extend(self.releases.stored());
         all.extend(self.imports.stored());
+        all.extend(self.captures.stored());
+        all.extend(self.jobs.stored());
+        all.extend(self.lineage.stored());
         all.extend(self.streams.stored());
+        all.extend(self.quality.stored());
         all
     }
 }

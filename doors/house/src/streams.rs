@@ -105,14 +105,28 @@ impl Tables {
 }
 
 /// The payload of a note in `mr.quarantine` that a refused record was replayed and accepted.
-pub(crate) fn mended_payload(id: RecordId) -> Vec<u8> {
-    format!("{{\"mended\":\"{id}\"}}").into_bytes()
+pub(crate) fn mended_payload(refused: &Record) -> Vec<u8> {
+    let written: Option<Written> = serde_json::from_slice(&refused.payload.open).ok();
+    let note = Mended {
+        mended: refused.id,
+        stream: written.map(|written| written.stream),
+        source: Some(watch::source_of(refused)),
+        day: Some(watch::day_of(refused.occurred_at)),
+    };
+    serde_json::to_vec(&note).unwrap_or_default()
 }
 
-#[derive(Deserialize)]
+/// A note that a refused record was replayed and accepted. The first ones held nothing but its id.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Mended {
     mended: RecordId,
+    #[serde(default)]
+    stream: Option<String>,
+    #[serde(default)]
+    source: Option<String>,
+    #[serde(default)]
+    day: Option<i32>,
 }
 
 /// The open part of a record in `mr.quarantine`, as intake writes it.

@@ -80,26 +80,11 @@ impl House {
         let record = self.find_record(subject, id)?.ok_or_else(missing)?;
         let incoming = intake::reopen(self.vault(), &record)?.ok_or_else(missing)?;
         let flight = self.clock().arrive();
-        let arrival = Arrival { received_at: record.known_at, batch: record.batch };
+        let arrival = crate::quality::arrival_of(&record);
         let outcome = self.intake.accept(&self.composition().contracts, incoming, &arrival)?;
         if let Outcome::Accepted { .. } = &outcome {
-            let mut records: Vec<Arc<event::Record>> = Vec::new();
-            for accepted in outcome.records() {
-                // It is known from now on: what was decided in between did not know it.
-                let mut now_known = (**accepted).clone();
-                now_known.known_at = flight.known_at();
-                records.push(Arc::new(now_known));
-            }
-            let note = crate::streams::mended_payload(id);
-            let note_id = RecordId::external(crate::streams::QUARANTINE, format!("mended {id}").as_bytes());
-            records.push(Arc::new(crate::house::system_record(
-                crate::streams::QUARANTINE,
-                subject,
-                note_id,
-                None,
-                &flight,
-                note,
-            )));
+            let mut records = crate::quality::known_now(&outcome, &flight);
+            records.push(Arc::new(crate::quality::mended_note(&record, &flight)));
             self.engine().append_folded(records, crate::house::WAIT)?;
         }
         drop(flight);

@@ -57,6 +57,8 @@ pub enum Outcome {
     Duplicate {
         /// The id both have.
         id: RecordId,
+        /// When this one says it happened.
+        occurred_at: Instant,
     },
     /// It does not follow the protocol; nothing of it is kept.
     Refused(Refusal),
@@ -177,7 +179,7 @@ impl Intake {
         self.vault.ensure(&owners)?;
         let outcomes = judged.into_iter().map(|item| match item {
             Err(refusal) => Ok(Outcome::Refused(refusal)),
-            Ok((judged, false)) => Ok(Outcome::Duplicate { id: judged.id }),
+            Ok((judged, false)) => Ok(Outcome::Duplicate { id: judged.id, occurred_at: judged.occurred_at }),
             Ok((judged, true)) => match judged.contract.clone().filter(|_| judged.passes()) {
                 Some(contract) => self.accepted(&contract, judged, arrival),
                 None => self.quarantined(judged, arrival),

@@ -4,6 +4,7 @@
 //! takes the hash of its content. [`File::rows`] then gives its rows one by one, from any row on. A row that is
 //! none (ragged, undecodable, no JSON) is given as such and goes to quarantine; it ends nothing.
 
+mod blocks;
 mod encoding;
 mod lines;
 mod parquet;
@@ -25,6 +26,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::incoming::{Incoming, finding};
 
+pub use blocks::{Block, Blocks};
 pub use encoding::Encoding;
 pub use sample::Sample;
 

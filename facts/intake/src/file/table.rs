@@ -13,6 +13,9 @@ use crate::error::{Error, codes};
 /// The most bytes of one row. What is longer has a quote that is never closed.
 const MAX_ROW: u64 = 4 * 1024 * 1024;
 
+/// Reads cells.
+pub(super) type Reader = csv::Reader<Watched>;
+
 pub(super) struct Table {
     reader: csv::Reader<Watched>,
     columns: Vec<String>,
@@ -92,7 +95,7 @@ impl Iterator for Table {
     }
 }
 
-fn broken(file: &File, row: u64, error: &csv::Error) -> Error {
+pub(super) fn broken(file: &File, row: u64, error: &csv::Error) -> Error {
     let what = match error.kind() {
         csv::ErrorKind::Io(io) => io.to_string(),
         _ => error.to_string(),
@@ -119,7 +122,7 @@ pub(super) fn header(file: &File) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-fn reader(file: &File, read: &Arc<AtomicU64>) -> Result<(csv::Reader<Watched>, Arc<AtomicU64>), Error> {
+pub(super) fn reader(file: &File, read: &Arc<AtomicU64>) -> Result<(Reader, Arc<AtomicU64>), Error> {
     let delimiter = match file.format {
         Format::Csv { delimiter } => delimiter,
         Format::NdJson | Format::Parquet => b',',
@@ -145,7 +148,7 @@ pub(super) fn decoded(file: &File, read: &Arc<AtomicU64>) -> Result<Box<dyn Read
 }
 
 /// Stops a row that never ends before it fills the memory.
-struct Watched {
+pub(super) struct Watched {
     inner: Box<dyn Read + Send>,
     since_row: Arc<AtomicU64>,
 }
