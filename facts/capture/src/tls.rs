@@ -55,7 +55,10 @@ pub(crate) fn protect(
     let mut stream = StreamOwned::new(connection, stream);
     // At once, so that a certificate that does not fit is said to be the reason.
     while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock).map_err(|e| refused(e.to_string()))?;
+        stream.conn.complete_io(&mut stream.sock).map_err(|e| match e.kind() {
+            std::io::ErrorKind::InvalidData => refused(e.to_string()),
+            _ => Error::Lost { address: address.to_string(), source: e },
+        })?;
     }
     Ok(stream)
 }

@@ -1,5 +1,5 @@
 //! The client against a real server: log-in, looks, slots, copies, streams, what is refused.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may stop at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr, reason = "a test may stop at the first surprise")]
 
 mod postgres;
 
@@ -121,6 +121,52 @@ fn a_changing_table_is_copied_and_streamed_the_same_each_time() {
     client.drop_slot("s").unwrap();
     client.unpublish("p").unwrap();
     assert_eq!(client.slot("s").unwrap(), None);
+}
+
+#[test]
+fn tls_is_verified_or_not_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let openssl = |line: &str| {
+        let mut command = std::process::Command::new("openssl");
+        command.args(line.split(' ')).current_dir(dir.path()).stderr(std::process::Stdio::null()).status()
+    };
+    if openssl("version").is_err() {
+        eprintln!("SKIPPED TLS towards a database: openssl is not installed");
+        return;
+    }
+    std::fs::write(dir.path().join("san"), "subjectAltName=DNS:localhost\n").unwrap();
+    for line in [
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca",
+        "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost",
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile san",
+    ] {
+        assert!(openssl(line).unwrap().success(), "{line}");
+    }
+    let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let Some(mut server) = Server::start("TLS towards a database", &[]) else { return };
+    server.stop();
+    let (key, certificate) = (server.give("server.key", &text("server.key")), server.give("server.pem", &text("server.pem")));
+    server.set("ssl=on");
+    server.set(&format!("ssl_key_file={}", key.display()));
+    server.set(&format!("ssl_cert_file={}", certificate.display()));
+    server.go();
+    let mut login = login(&server);
+    let reach = |login: &Login| Client::connect(login, true).and_then(|mut client| client.system());
+    login.address.host = "localhost".to_owned();
+    login.tls = Tls::Verified { authorities: Some(text("ca.pem").into_bytes()) };
+    reach(&login).unwrap();
+    let sql = "SELECT count(*) FROM pg_stat_ssl WHERE ssl";
+    let mut client = Client::connect(&login, false).unwrap();
+    assert_ne!(client.query("look", sql).unwrap(), [[Some("0".to_owned())]]);
+    // Not by name, not by a public authority, not by a file without one.
+    login.address.host = "127.0.0.1".to_owned();
+    assert_eq!(reach(&login).unwrap_err().code(), "MR2205");
+    login.address.host = "localhost".to_owned();
+    for authorities in [None, Some(b"nothing".to_vec())] {
+        login.tls = Tls::Verified { authorities };
+        let error = reach(&login).unwrap_err();
+        assert!(error.code() == "MR2205" && !error.retry_helps(), "{error}");
+    }
 }
 
 #[test]

@@ -1,11 +1,18 @@
 //! A PostgreSQL server of one's own for tests: made in a temporary folder, killed and started at will, gone at the end.
 //!
 //! Also used, by path, by tests and measurements of other crates.
-#![allow(clippy::unwrap_used, clippy::print_stderr, dead_code, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    dead_code,
+    reason = "a test may stop at the first surprise, and not each uses everything"
+)]
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The password of the role `capture`.
@@ -14,7 +21,7 @@ pub const PASSWORD: &str = "not a secret, a test";
 /// A server.
 pub struct Server {
     bin: PathBuf,
-    dir: tempfile::TempDir,
+    dir: PathBuf,
     port: u16,
     child: Option<Child>,
     settings: Vec<String>,
@@ -28,12 +35,16 @@ impl Server {
             eprintln!("SKIPPED {name}: PostgreSQL is not installed");
             return None;
         };
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let data = dir.path().join("data");
+        static N: AtomicU32 = AtomicU32::new(0);
+        // Short, as the names of sockets have to be.
+        let own = format!("maschinenraum-pg-{}-{}", std::process::id(), N.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(own);
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let data = dir.join("data");
         std::fs::create_dir(&data).unwrap();
         if let Some((user, _)) = other_user() {
-            let done = Command::new("chown").arg("-R").arg(user).arg(dir.path()).status().unwrap();
+            let done = Command::new("chown").arg("-R").arg(user).arg(&dir).status().unwrap();
             assert!(done.success());
         }
         let mut server = Self {
@@ -61,13 +72,13 @@ impl Server {
     /// Starts it, and waits until it answers.
     pub fn go(&mut self) {
         assert!(self.child.is_none());
-        let data = self.dir.path().join("data");
+        let data = self.dir.join("data");
         // What a killed server left behind would make the next one doubt itself.
         let _ = std::fs::remove_file(data.join("postmaster.pid"));
         let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until {
             let mut command = self.command("postgres");
-            command.arg("-D").arg(&data).arg("-k").arg(self.dir.path()).arg("-p").arg(self.port.to_string());
+            command.arg("-D").arg(&data).arg("-k").arg(&self.dir).arg("-p").arg(self.port.to_string());
             for setting in ["listen_addresses=127.0.0.1", "wal_level=logical", "fsync=off", "shared_buffers=32MB",
                 "max_wal_senders=8", "max_replication_slots=8", "logging_collector=off"]
             {
@@ -76,7 +87,7 @@ impl Server {
             for setting in &self.settings {
                 command.args(["-c", setting]);
             }
-            let log = std::fs::File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
+            let log = std::fs::File::options().create(true).append(true).open(self.dir.join("log")).unwrap();
             let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
             while Instant::now() < until {
                 if self.try_sql("SELECT 1").is_ok() {
@@ -92,7 +103,12 @@ impl Server {
             let _ = child.kill();
             let _ = child.wait();
         }
-        panic!("the server does not start: {}", std::fs::read_to_string(self.dir.path().join("log")).unwrap());
+        panic!("the server does not start: {}", std::fs::read_to_string(self.dir.join("log")).unwrap());
+    }
+
+    /// Starts with another setting from the next time on.
+    pub fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
     }
 
     /// Kills it without warning.
@@ -121,7 +137,7 @@ impl Server {
     /// The same where it may fail.
     pub fn try_sql(&self, sql: &str) -> Result<String, String> {
         let mut psql = Command::new(self.bin.join("psql"));
-        psql.arg("-h").arg(self.dir.path()).args(["-p", &self.port.to_string(), "-U", "postgres", "-d", "postgres"]);
+        psql.arg("-h").arg(&self.dir).args(["-p", &self.port.to_string(), "-U", "postgres", "-d", "postgres"]);
         let output = psql.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -141,18 +157,18 @@ impl Server {
 
     /// The same through its socket.
     pub fn socket_address(&self) -> String {
-        let folder = self.dir.path().to_str().unwrap().replace('/', "%2F");
+        let folder = self.dir.to_str().unwrap().replace('/', "%2F");
         format!("postgresql://capture@{folder}:{}/postgres", self.port)
     }
 
     /// The folder it lies in.
     pub fn folder(&self) -> &Path {
-        self.dir.path()
+        &self.dir
     }
 
     /// Gives the server a file it may read, such as a key.
     pub fn give(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
+        let path = self.dir.join(name);
         std::fs::write(&path, content).unwrap();
         if let Some((user, _)) = other_user() {
             assert!(Command::new("chown").arg(user).arg(&path).status().unwrap().success());
@@ -162,7 +178,7 @@ impl Server {
     }
 
     fn pid(&self) -> u32 {
-        let text = std::fs::read_to_string(self.dir.path().join("data/postmaster.pid")).unwrap();
+        let text = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).unwrap();
         text.lines().next().unwrap().trim().parse().unwrap()
     }
 
@@ -182,9 +198,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.child.is_some() {
+        if self.child.is_some() && !std::thread::panicking() {
             self.kill();
+        } else if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
         }
+        // What is left is in the system's folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
