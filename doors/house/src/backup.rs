@@ -10,7 +10,7 @@ use crate::house::House;
 use crate::layout::Layout;
 
 /// Parts of a project directory that belong to a backup.
-const PROJECT: [&str; 6] = ["contracts", "features", "models", "usecases", "goldsets", "maschinenraum.toml"];
+pub(crate) const PROJECT: [&str; 7] = ["jobs", "contracts", "features", "models", "usecases", "goldsets", "maschinenraum.toml"];
 /// Parts of a data directory that are copied as they are.
 const DATA: [&str; 3] = ["instance.json", "undone.json", "blobs"];
 
@@ -79,7 +79,7 @@ pub fn restore(backup: &Path, project: &Path) -> Result<(), Error> {
 }
 
 /// Copies a file or directory, if it is there; returns the bytes.
-fn copy(from: &Path, to: &Path) -> Result<u64, String> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<u64, String> {
     let told = |e: std::io::Error| format!("{}: {e}", from.display());
     if !from.exists() {
         return Ok(0);

@@ -88,6 +88,72 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// MR4602, explained in docs/errors/MR4602.md
+    #[error("there is no job `{name}`; known: {}", known.join(", "))]
+    UnknownJob {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// MR4603, explained in docs/errors/MR4603.md
+    #[error("step `{step}` of run `{run}` cannot begin: it needs {}, not done yet", needs.join(", "))]
+    JobWaits {
+        /// The step.
+        step: String,
+        /// The run.
+        run: String,
+        /// What it needs and is not done.
+        needs: Vec<String>,
+    },
+    /// MR4607, explained in docs/errors/MR4607.md
+    #[error("{reason}")]
+    JobRefused {
+        /// Why a run cannot do that.
+        reason: String,
+    },
+    /// A job's words; see its message.
+    #[error(transparent)]
+    Job(#[from] jobs::Error),
+    /// MR4702, explained in docs/errors/MR4702.md
+    #[error("{what} may not be taken out for `{purpose}`: it is there for {}", allowed.join(", "))]
+    NotForPurpose {
+        /// The stream or view.
+        what: String,
+        /// The purpose asked for.
+        purpose: String,
+        /// Its own purposes.
+        allowed: Vec<String>,
+    },
+    /// MR4704, explained in docs/errors/MR4704.md
+    #[error("`{}` is not empty: an instance is written to, and loaded into, an empty place", path.display())]
+    Occupied {
+        /// The place.
+        path: PathBuf,
+    },
+    /// The lake; see its message.
+    #[error(transparent)]
+    Lake(#[from] lake::Error),
+    /// Lineage; see its message.
+    #[error(transparent)]
+    Lineage(#[from] lineage::Error),
+    /// A capture's database; see its message.
+    #[error(transparent)]
+    Capture(#[from] capture::Error),
+    /// MR2213, explained in docs/errors/MR2213.md
+    #[error("there is no capture `{name}`; known: {}", known.join(", "))]
+    UnknownCapture {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// MR2214, explained in docs/errors/MR2214.md
+    #[error("{reason}")]
+    CaptureRefused {
+        /// What stands in the way of a capture.
+        reason: String,
+    },
     /// MR2040, explained in docs/errors/MR2040.md
     #[error("{reason}")]
     Import {
@@ -198,8 +264,24 @@ impl Error {
             | Self::UnknownModel { .. }
             | Self::UnknownView { .. }
             | Self::UnknownStream { .. }
+            | Self::UnknownJob { .. }
+            | Self::UnknownCapture { .. }
+            | Self::Lineage(lineage::Error::Unknown { .. })
             | Self::NotFound { .. } => Kind::NotFound,
-            Self::BadIdentifier { .. } | Self::Intake(_) => Kind::Invalid,
+            Self::NotForPurpose { .. } => Kind::Forbidden,
+            Self::Occupied { .. } => Kind::Conflict,
+            Self::Lake(lake::Error::NoExport { .. }) => Kind::Invalid,
+            Self::Lake(lake::Error::Unwritable { .. }) => Kind::Unavailable,
+            Self::Lineage(lineage::Error::Full { .. }) => Kind::Conflict,
+            Self::Lineage(_) => Kind::Invalid,
+            Self::BadIdentifier { .. } | Self::Intake(_) | Self::Job(_) => Kind::Invalid,
+            Self::Registry(
+                registry::Error::UnknownModel { .. } | registry::Error::UnknownVersion { .. },
+            ) => Kind::NotFound,
+            Self::Registry(registry::Error::BadName { .. } | registry::Error::BadVersion { .. }) => Kind::Invalid,
+            Self::JobWaits { .. } | Self::JobRefused { .. } => Kind::Conflict,
+            Self::CaptureRefused { .. } => Kind::Conflict,
+            Self::Capture(_) => Kind::Unavailable,
             Self::Import { .. } | Self::Registry(_) | Self::Untrainable { .. } => Kind::Conflict,
             Self::Feature(feature::Error::Purpose { .. } | feature::Error::Denied(_)) => Kind::Forbidden,
             Self::Feature(_) | Self::Profile(_) | Self::Learn(_) | Self::Train(_) | Self::Decide(_) => {
@@ -230,7 +312,14 @@ impl Error {
 
     /// True where the same request may succeed later.
     pub fn retry(&self) -> bool {
-        self.kind() == Kind::Unavailable
+        match self {
+            Self::Journal(error) | Self::Process(process::Error::Journal(error)) => error.retry_helps(),
+            Self::Capture(error) => error.retry_helps(),
+            // What stopped a partition, or does not belong together, is mended by a person.
+            Self::Process(error) => matches!(error, process::Error::Late { .. }),
+            Self::Settings(_) | Self::Project { .. } | Self::Format { .. } => false,
+            _ => self.kind() == Kind::Unavailable,
+        }
     }
 
     /// The code under which `docs/errors` explains it.
@@ -248,6 +337,17 @@ impl Error {
             Self::UnknownView { .. } => "MR4040",
             Self::UnknownStream { .. } => "MR1040",
             Self::NotFound { .. } => "MR5041",
+            Self::UnknownJob { .. } => "MR4602",
+            Self::JobWaits { .. } => "MR4603",
+            Self::JobRefused { .. } => "MR4607",
+            Self::Job(error) => error.code(),
+            Self::NotForPurpose { .. } => "MR4702",
+            Self::Occupied { .. } => "MR4704",
+            Self::Lake(error) => error.code(),
+            Self::Lineage(error) => error.code(),
+            Self::Capture(error) => error.code(),
+            Self::UnknownCapture { .. } => "MR2213",
+            Self::CaptureRefused { .. } => "MR2214",
             Self::Import { .. } => "MR2040",
             Self::Backup { .. } => "MR7009",
             Self::Delivery { .. } => "MR5042",

@@ -11,6 +11,7 @@ use policy::{LegalBasis, Purposes};
 
 use crate::Error;
 use crate::finding::{Finding, Severity, finding};
+use crate::jobs::{JobSpec, read_jobs};
 use crate::modelspec::ModelSpec;
 use crate::settings::Settings;
 
@@ -31,6 +32,8 @@ pub struct Project {
     pub models: Vec<ModelSpec>,
     /// `usecases/*.yaml`
     pub use_cases: Vec<UseCase>,
+    /// `jobs/*.yaml`
+    pub jobs: Vec<JobSpec>,
     /// Rules of identity resolution.
     pub rules: profile::Rules,
     /// Where the house's clock starts; `None`: the machine's time.
@@ -50,6 +53,7 @@ impl Project {
         let views = read_views(dir, &contracts, &mut findings);
         let models = read_models(dir, &mut findings);
         let use_cases = read_use_cases(dir, &mut findings);
+        let jobs = read_jobs(files(dir, "jobs", &mut findings), &mut findings);
         let rules = settings.identity.clone();
         if let Err(error) = rules.check() {
             findings.push(finding("MR7002", "maschinenraum.toml", 1, error.to_string()));
@@ -65,8 +69,9 @@ impl Project {
             },
         };
         let dir = dir.to_path_buf();
-        let project = Self { dir, settings, contracts, views, models, use_cases, rules, starts_at };
+        let project = Self { dir, settings, contracts, views, models, use_cases, jobs, rules, starts_at };
         project.check_references(&mut findings);
+        crate::capturing::check(&project.settings.captures, &project.contracts, &mut findings);
         findings.sort_by(|a, b| (&a.file, a.line, a.code).cmp(&(&b.file, b.line, b.code)));
         Ok((project, findings))
     }
@@ -130,6 +135,7 @@ impl Project {
     /// What names something of another file: streams, views, models, purposes.
     fn check_references(&self, findings: &mut Vec<Finding>) {
         let purposes = self.read_purposes(findings);
+        self.jobs.iter().for_each(|spec| spec.missing(self, findings));
         let mut missing = |code, file: &str, message: String| findings.push(finding(code, file, 1, message));
         for contract in self.contracts.iter() {
             for purpose in &contract.purposes {
@@ -275,7 +281,7 @@ fn contract_finding(file: &str, error: &contract::Error) -> Finding {
     finding(code, file, usize::try_from(line.unwrap_or(1)).unwrap_or(1), message)
 }
 
-fn read_views(dir: &Path, contracts: &Contracts, findings: &mut Vec<Finding>) -> Views {
+pub(crate) fn read_views(dir: &Path, contracts: &Contracts, findings: &mut Vec<Finding>) -> Views {
     let mut views = Vec::new();
     for (file, text) in files(dir, "features", findings) {
         let (view, found) = View::parse(&text, &file, contracts);

@@ -26,6 +26,12 @@ pub struct Settings {
     pub delivery: Delivery,
     /// What the server tells about itself.
     pub telemetry: Telemetry,
+    /// Scheduled work.
+    pub jobs: Jobs,
+    /// Names for other tools' lineage.
+    pub lineage: Lineage,
+    /// Databases whose changes become records.
+    pub captures: BTreeMap<String, crate::capturing::CaptureSettings>,
     /// Rules of identity resolution.
     pub identity: profile::Rules,
     /// Named reasons for processing.
@@ -120,6 +126,20 @@ section!(
     Telemetry {
         /// An OTLP/HTTP collector; empty for none.
         otlp: String = String::new(),
+    }
+);
+section!(
+    /// Scheduled work.
+    Jobs {
+        /// Steps that the server does at once.
+        at_once: usize = 2,
+    }
+);
+section!(
+    /// Names for other tools' lineage.
+    Lineage {
+        /// The namespace of this instance's datasets and jobs in OpenLineage events.
+        namespace: String = lineage::openlineage::OURS.to_owned(),
     }
 );
 

@@ -10,7 +10,9 @@
 mod accept;
 mod api;
 mod body;
+mod captures;
 mod cards;
+mod catalogue;
 mod chores;
 mod context;
 mod cors;
@@ -22,6 +24,7 @@ mod explaining;
 mod explanation;
 mod gate;
 mod health;
+mod jobs;
 mod keeper;
 mod keys;
 mod lake;
@@ -70,6 +73,8 @@ pub struct Running {
     house: Arc<House>,
     gate: Arc<Gate>,
     chores: Chores,
+    jobs: house::JobRunner,
+    captures: captures::Captures,
 }
 
 /// Serves `house` until SIGINT or SIGTERM: then finishes what is under way, closes the house and returns.
@@ -108,7 +113,9 @@ pub fn start(house: Arc<House>, settings: &Settings) -> Result<Running, Error> {
     let listening = Listening::start(router, Arc::clone(&gate), settings)?;
     tracing::info!(address = %listening.address, tls = settings.tls.is_some(), "serving");
     let chores = Chores::start(&house)?;
-    Ok(Running { listening, house, gate, chores })
+    let jobs = jobs::start(&house)?;
+    let captures = captures::Captures::start(&house)?;
+    Ok(Running { listening, house, gate, chores, jobs, captures })
 }
 
 impl Running {
@@ -133,6 +140,8 @@ impl Running {
     /// [`Error::Listen`] where the socket failed.
     pub fn wait(self) -> Result<(), Error> {
         let ended = self.listening.wait();
+        self.captures.stop();
+        self.jobs.stop();
         self.chores.stop();
         if let Some(exporter) = &self.gate.exporter {
             exporter.close();

@@ -22,11 +22,13 @@ pub enum Scope {
     Export,
     /// Everything, keys included.
     Admin,
+    /// Run jobs of the project. Last: stored keys know scopes by their place.
+    Jobs,
 }
 
 impl Scope {
     /// Every scope, for messages and help.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Track,
         Self::Consent,
         Self::Read,
@@ -34,6 +36,7 @@ impl Scope {
         Self::Train,
         Self::Send,
         Self::Export,
+        Self::Jobs,
         Self::Admin,
     ];
 
@@ -48,6 +51,7 @@ impl Scope {
             Self::Send => "send",
             Self::Export => "export",
             Self::Admin => "admin",
+            Self::Jobs => "jobs",
         }
     }
 }
