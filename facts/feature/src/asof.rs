@@ -10,6 +10,7 @@ use policy::{Action, Grant};
 use rustc_hash::FxHashMap;
 
 use crate::block::{Block, RowRef};
+use crate::context::Context;
 use crate::evaluate::Evaluator;
 use crate::reader::{check_purpose, too_far_back};
 use crate::rows::Rows;
@@ -153,6 +154,20 @@ impl AsOf {
         labels: &[Label<'_>],
         n_threads: NonZeroUsize,
     ) -> Result<Matrix, Error> {
+        self.values_with(grant, labels, &[], n_threads)
+    }
+
+    /// As [`AsOf::values`], with what each label's request would have said; fewer: the rest said nothing.
+    ///
+    /// # Errors
+    /// As [`AsOf::values`].
+    pub fn values_with(
+        &self,
+        grant: &Grant,
+        labels: &[Label<'_>],
+        contexts: &[Context],
+        n_threads: NonZeroUsize,
+    ) -> Result<Matrix, Error> {
         check_purpose(grant, &self.view)?;
         // LAW 3: every member, or none. Sorted, because a million searches side by side are fast.
         let mut members: Vec<Subject> = labels.iter().flat_map(|label| label.members).copied().collect();
@@ -161,10 +176,11 @@ impl AsOf {
         members.iter().try_for_each(|member| grant.require(&ACTIONS, *member))?;
         let chunk = labels.len().div_ceil(n_threads.get()).max(1);
         let parts = std::thread::scope(|scope| {
-            let part = |labels| move || self.part(labels);
-            let mut chunks = labels.chunks(chunk);
+            let part = |(labels, said)| move || self.part(labels, said);
+            let said = contexts.chunks(chunk).chain(std::iter::repeat(&[][..]));
+            let mut chunks = labels.chunks(chunk).zip(said);
             let first = chunks.next().unwrap_or_default();
-            let workers: Vec<_> = chunks.map(|labels| scope.spawn(part(labels))).collect();
+            let workers: Vec<_> = chunks.map(|chunk| scope.spawn(part(chunk))).collect();
             let first = part(first)();
             let others = workers.into_iter().map(|worker| worker.join().map_err(|_| Error::Worker)?);
             std::iter::once(first).chain(others).collect::<Result<Vec<_>, Error>>()
@@ -177,19 +193,20 @@ impl AsOf {
         Ok(Matrix { view: self.view.clone(), n_rows: labels.len(), columns: all })
     }
 
-    fn part(&self, labels: &[Label<'_>]) -> Result<Vec<Column>, Error> {
+    fn part(&self, labels: &[Label<'_>], contexts: &[Context]) -> Result<Vec<Column>, Error> {
         let features = self.view.features();
         let mut columns: Vec<Column> = features.iter().map(|f| Column::new(f.kind(), labels.len())).collect();
         let evaluator = Evaluator::new(self.view.inner());
         let mut rows: Vec<&Rows> = Vec::new();
-        for label in labels {
+        for (i, label) in labels.iter().enumerate() {
+            let said = contexts.get(i).map(|context| self.view.said_then(context)).unwrap_or_default();
             rows.clear();
             for (i, member) in label.members.iter().enumerate() {
                 if !label.members.iter().take(i).any(|earlier| earlier == member) {
                     rows.extend(self.rows(member));
                 }
             }
-            let values = evaluator.values(&rows, label.at.micros());
+            let values = evaluator.values(&rows, label.at.micros(), &said);
             let values = values.map_err(|since| too_far_back(&self.view, label.at, since))?;
             columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
         }

@@ -4,8 +4,10 @@ use contract::{Classification, Contract, Contracts, Field, Finding, Severity};
 use event::{RecordId, Span};
 use serde_saphyr::Spanned;
 
+use crate::calendar::{self, Calendar};
 use crate::cell::Shape;
 use crate::filter::{self, Filter};
+use crate::ondemand;
 use crate::path::FieldPath;
 use crate::plan::{Keep, Op, Plan, Slot};
 use crate::suggest::{nearest, nearest_stream, short};
@@ -21,23 +23,24 @@ const MAX_NAME_CHARS: usize = 64;
 const MAX_SCALE: u8 = 15;
 
 /// The codes of findings about view files; each has a page in docs/errors.
-mod codes {
-    pub(super) const FILE: &str = "MR4001";
-    pub(super) const FILTER: &str = "MR4002";
-    pub(super) const STREAM: &str = "MR4003";
-    pub(super) const FIELD: &str = "MR4004";
-    pub(super) const TYPE: &str = "MR4005";
-    pub(super) const PURPOSE: &str = "MR4006";
-    pub(super) const FEATURE: &str = "MR4007";
-    pub(super) const LIMIT: &str = "MR4008";
-    pub(super) const SPECIAL: &str = "MR4013";
+pub(crate) mod codes {
+    pub(crate) const FILE: &str = "MR4001";
+    pub(crate) const FILTER: &str = "MR4002";
+    pub(crate) const STREAM: &str = "MR4003";
+    pub(crate) const FIELD: &str = "MR4004";
+    pub(crate) const TYPE: &str = "MR4005";
+    pub(crate) const PURPOSE: &str = "MR4006";
+    pub(crate) const FEATURE: &str = "MR4007";
+    pub(crate) const LIMIT: &str = "MR4008";
+    pub(crate) const SPECIAL: &str = "MR4013";
+    pub(crate) const EXPRESSION: &str = "MR4016";
 }
 
 impl View {
     /// Reads a view and checks it against the newest contract of its stream. There is a view unless a finding is
     /// an error.
     pub fn parse(yaml: &str, file: &str, contracts: &Contracts) -> (Option<View>, Vec<Finding>) {
-        let raw = match yaml::parse(yaml) {
+        let raw: RawView = match yaml::parse(yaml) {
             Ok(raw) => raw,
             Err((line, message)) => {
                 let finding = Finding {
@@ -59,10 +62,12 @@ impl View {
     }
 }
 
-struct Building<'f> {
+pub(crate) struct Building<'f> {
     file: &'f str,
     stream: String,
     findings: Vec<Finding>,
+    /// Whose calendar is meant.
+    zone: Option<(String, jiff::tz::TimeZone)>,
     slots: Vec<Slot>,
     columns: Vec<Column>,
     /// As written in the one way there is, and ready to be applied.
@@ -73,7 +78,7 @@ struct Building<'f> {
     canonical: String,
 }
 
-fn line<T>(of: &Spanned<T>) -> u32 {
+pub(crate) fn line<T>(of: &Spanned<T>) -> u32 {
     u32::try_from(of.referenced.line()).unwrap_or_default()
 }
 
@@ -83,6 +88,7 @@ impl<'f> Building<'f> {
             file,
             stream,
             findings: Vec::new(),
+            zone: None,
             slots: Vec::new(),
             columns: Vec::new(),
             filters: Vec::new(),
@@ -111,7 +117,7 @@ impl<'f> Building<'f> {
         });
     }
 
-    fn error(&mut self, code: &'static str, line: u32, feature: Option<&str>, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, code: &'static str, line: u32, feature: Option<&str>, message: impl Into<String>) {
         self.push(code, Severity::Error, line, feature, message.into());
     }
 
@@ -124,6 +130,8 @@ impl<'f> Building<'f> {
             return None;
         };
         self.purposes(&raw, contract);
+        self.zone(&raw);
+        let context = self.context(&raw);
         if raw.features.is_empty() {
             self.error(codes::FEATURE, line(&raw.view), None, "the view has no features");
         }
@@ -141,11 +149,17 @@ impl<'f> Building<'f> {
             if raw.features.iter().take(i).any(|earlier| earlier.name.value == *name) {
                 self.error(codes::FEATURE, line(&feature.name), Some(name), "there are two of this name");
             }
-            if let Some((made, formula)) = self.feature(feature, &raw.features, contract) {
+            let made = match feature.agg {
+                // Computed from others: once all of them are known.
+                Agg::Expr => Some(ondemand::placeholder(feature)),
+                _ => self.feature(feature, &raw.features, contract),
+            };
+            if let Some((made, formula)) = made {
                 features.push(made);
                 formulas.push(formula);
             }
         }
+        self.on_demand(&raw.features, &context, &mut features, &mut formulas);
         self.limits(line(&raw.view));
         for (line, field) in std::mem::take(&mut self.special) {
             let message = format!(
@@ -169,10 +183,25 @@ impl<'f> Building<'f> {
             filters: std::mem::take(&mut self.filters).into_iter().map(|(_, filter)| filter).collect(),
             columns: std::mem::take(&mut self.columns),
             plan: Plan { slots: std::mem::take(&mut self.slots), n_columns, keep: Keep::ONLINE },
+            context,
         })
     }
 
-    fn name(&mut self, name: &Spanned<String>, feature: Option<&str>) {
+    fn zone(&mut self, raw: &RawView) {
+        let Some(zone) = &raw.zone else { return };
+        match jiff::tz::TimeZone::get(&zone.value) {
+            Ok(found) => self.zone = Some((zone.value.clone(), found)),
+            Err(_) => {
+                let message = format!(
+                    "`zone` is `{}`, which is no time zone; write one like Europe/Berlin",
+                    short(&zone.value)
+                );
+                self.error(codes::FEATURE, line(zone), None, message);
+            }
+        }
+    }
+
+    pub(crate) fn name(&mut self, name: &Spanned<String>, feature: Option<&str>) {
         let text = &name.value;
         let is_fine = text.chars().count() <= MAX_NAME_CHARS
             && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -231,13 +260,17 @@ impl<'f> Building<'f> {
     ) -> Option<(Feature, Formula)> {
         let before = self.findings.len();
         self.keys(raw);
-        let window = self.span(raw, raw.window.as_ref(), "window");
+        let calendar = self.calendar(raw);
+        let window = match &calendar {
+            Some((calendar, _)) => Some(calendar.longest()),
+            None => self.span(raw, raw.window.as_ref(), "window"),
+        };
         let half_life = self.span(raw, raw.half_life.as_ref(), "half_life");
         let column = self.column(raw, contract);
         let filter = self.filter(raw, contract);
         let kind = match (raw.agg, column) {
             (Agg::Count | Agg::Distinct, _) => Kind::Integer,
-            (Agg::Mean | Agg::TimeSince | Agg::Ratio | Agg::DecayedSum, _) => Kind::Number,
+            (Agg::Mean | Agg::TimeSince | Agg::Ratio | Agg::DecayedSum | Agg::Expr, _) => Kind::Number,
             (Agg::Sum, Some((_, kind))) if raw.scale.is_none() => kind,
             (Agg::Min | Agg::Max | Agg::First | Agg::Last, Some((_, kind))) => kind,
             (Agg::Sum | Agg::Min | Agg::Max | Agg::First | Agg::Last, _) => Kind::Number,
@@ -248,7 +281,9 @@ impl<'f> Building<'f> {
             _ => {
                 let scale = raw.scale.as_ref().map(|scale| scale.value);
                 let (op, reading) = operation(raw.agg, kind, scale, half_life.unwrap_or(1), raw.unit);
-                let slot = Slot { op, column: column.map(|(column, _)| column), filter, window };
+                let column = column.map(|(column, _)| column);
+                let piece = calendar.as_ref().map(|(calendar, _)| calendar.clone());
+                let slot = Slot { op, column, filter, window, calendar: piece };
                 let slot = self.slots.iter().position(|other| *other == slot).unwrap_or_else(|| {
                     self.slots.push(slot);
                     self.slots.len() - 1
@@ -259,11 +294,17 @@ impl<'f> Building<'f> {
         if self.findings.len() > before && self.findings.iter().skip(before).any(Finding::is_error) {
             return None;
         }
+        let calendar = calendar.map(|(_, words)| words);
         self.remember(raw, kind, window, half_life);
+        if let Some(words) = &calendar {
+            self.canonical.push_str(&format!("{words}\n"));
+        }
         let feature = Feature {
             name: raw.name.value.clone(),
             kind,
             window: window.map(Span::from_micros),
+            calendar,
+            is_on_demand: false,
             default,
             description: raw.description.clone(),
         };
@@ -271,23 +312,28 @@ impl<'f> Building<'f> {
     }
 
     /// Every key that the aggregation needs is there, and none that it does not know.
-    fn keys(&mut self, raw: &RawFeature) {
+    pub(crate) fn keys(&mut self, raw: &RawFeature) {
         let (agg, name, at) = (raw.agg, raw.name.value.clone(), line(&raw.name));
         let is_ratio = agg == Agg::Ratio;
-        let needs_of = !matches!(agg, Agg::Count | Agg::TimeSince | Agg::Ratio);
+        let is_expr = agg == Agg::Expr;
+        let needs_of = !matches!(agg, Agg::Count | Agg::TimeSince | Agg::Ratio | Agg::Expr);
         let keys = [
             ("of", raw.of.is_some(), needs_of, needs_of || agg == Agg::Count),
             ("scale", raw.scale.is_some(), false, matches!(agg, Agg::Sum | Agg::Mean)),
-            ("window", raw.window.is_some(), false, !is_ratio),
-            ("where", raw.filter.is_some(), false, !is_ratio),
+            ("window", raw.window.is_some(), false, !is_ratio && !is_expr),
+            ("where", raw.filter.is_some(), false, !is_ratio && !is_expr),
             ("half_life", raw.half_life.is_some(), agg == Agg::DecayedSum, agg == Agg::DecayedSum),
             ("numerator", raw.numerator.is_some(), is_ratio, is_ratio),
             ("denominator", raw.denominator.is_some(), is_ratio, is_ratio),
             ("unit", raw.unit.is_some(), false, agg == Agg::TimeSince),
+            ("expr", raw.expr.is_some(), is_expr, is_expr),
         ];
         for (key, is_there, is_needed, is_known) in keys {
             if is_needed && !is_there {
-                let message = format!("`agg: {}` needs `{key}`", agg.as_str());
+                let message = match is_expr {
+                    true => "a feature has an `agg`, like `count`, or an `expr`".to_owned(),
+                    false => format!("`agg: {}` needs `{key}`", agg.as_str()),
+                };
                 self.error(codes::FEATURE, at, Some(&name), message);
             }
             if is_there && !is_known {
@@ -299,6 +345,20 @@ impl<'f> Building<'f> {
             let message = format!("`scale` is {}; {MAX_SCALE} decimals are the most", scale.value);
             self.error(codes::FEATURE, line(scale), Some(&name), message);
         }
+    }
+
+    /// A window of the calendar, with its words.
+    fn calendar(&mut self, raw: &RawFeature) -> Option<(Calendar, String)> {
+        let word = raw.window.as_ref().filter(|word| calendar::WORDS.contains(&word.value.as_str()))?;
+        let Some((zone, found)) = self.zone.clone() else {
+            let message = format!(
+                "`window: {}` begins with the {} of a place: say which with the view's `zone: Europe/Berlin`",
+                word.value, word.value
+            );
+            self.error(codes::FEATURE, line(word), Some(&raw.name.value), message);
+            return None;
+        };
+        Some((Calendar::find(&word.value, found)?, format!("{} in {zone}", word.value)))
     }
 
     fn span(&mut self, raw: &RawFeature, text: Option<&Spanned<String>>, key: &str) -> Option<i64> {
@@ -400,7 +460,7 @@ impl<'f> Building<'f> {
         u32::try_from(place).ok().filter(|bit| *bit < MAX_FILTERS as u32)
     }
 
-    fn default(&mut self, raw: &RawFeature, kind: Kind) -> Value {
+    pub(crate) fn default(&mut self, raw: &RawFeature, kind: Kind) -> Value {
         let Some(default) = &raw.default else { return Value::Missing };
         match (kind, &default.value) {
             (Kind::Integer, Scalar::Integer(n)) => Value::Integer(*n),
@@ -427,6 +487,11 @@ impl<'f> Building<'f> {
                     self.error(codes::FEATURE, line(of), name, message);
                     None
                 }
+                Some(other) if other.agg == Agg::Expr => {
+                    let message = format!("`{}` is computed on demand: divide in an `expr`", other.name.value);
+                    self.error(codes::FEATURE, line(of), name, message);
+                    None
+                }
                 Some(other) if other.agg == Agg::Ratio => {
                     let message = format!("`{}` is a ratio itself: take its parts", of.value);
                     self.error(codes::FEATURE, line(of), name, message);
@@ -439,7 +504,12 @@ impl<'f> Building<'f> {
         Some(Formula::Ratio { numerator: numerator?, denominator: denominator? })
     }
 
-    fn remember(&mut self, raw: &RawFeature, kind: Kind, window: Option<i64>, half_life: Option<i64>) {
+    pub(crate) fn remember_more(&mut self, text: &str) {
+        self.canonical.push_str(text);
+        self.canonical.push('\n');
+    }
+
+    pub(crate) fn remember(&mut self, raw: &RawFeature, kind: Kind, window: Option<i64>, half_life: Option<i64>) {
         let text = |of: Option<&Spanned<String>>| of.map(|of| of.value.clone()).unwrap_or_default();
         let filter = raw.filter.as_ref().and_then(|filter| filter::parse(&filter.value).ok());
         self.canonical.push_str(
@@ -474,7 +544,7 @@ fn operation(agg: Agg, kind: Kind, scale: Option<u8>, half_life: i64, unit: Opti
         Agg::Last => (Op::Last, Reading::Row { kind }),
         Agg::Distinct => (Op::Distinct, Reading::Distinct),
         Agg::DecayedSum => (Op::Decayed { half_life }, Reading::Decayed),
-        Agg::TimeSince | Agg::Ratio => {
+        Agg::TimeSince | Agg::Ratio | Agg::Expr => {
             (Op::Latest, Reading::Since { unit: unit.unwrap_or(Unit::Days).micros() })
         }
     }

@@ -36,6 +36,24 @@ pub enum Error {
     /// MR4012, explained in docs/errors/MR4012.md
     #[error("MR4012: the values could not be computed: a worker thread has ended unexpectedly; try again")]
     Worker,
+    /// MR4014, explained in docs/errors/MR4014.md
+    #[error("MR4014: feature view `{view}` is still being filled from the journal; ask again in a while")]
+    Filling {
+        /// The view.
+        view: String,
+    },
+    /// MR4015, explained in docs/errors/MR4015.md
+    #[error("MR4015: feature view `{view}` wants {expected} as `{name}`, but the request says {value}")]
+    Context {
+        /// The view.
+        view: String,
+        /// The name in the context.
+        name: String,
+        /// What was said.
+        value: String,
+        /// What the view declares.
+        expected: &'static str,
+    },
     /// The grant's own code, MR3010 to MR3016.
     #[error(transparent)]
     Denied(#[from] policy::Denied),
@@ -52,6 +70,8 @@ impl Error {
             Self::Purpose { .. } => "MR4010",
             Self::TooFarBack { .. } => "MR4011",
             Self::Worker => "MR4012",
+            Self::Filling { .. } => "MR4014",
+            Self::Context { .. } => "MR4015",
             Self::Denied(denied) => denied.code(),
             Self::Store(store::Error::Engine { .. }) => "MR6020",
             Self::Store(store::Error::Corrupt { .. }) => "MR6021",

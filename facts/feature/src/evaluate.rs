@@ -2,9 +2,12 @@
 //!
 //! LAW 5: online reads and training sets both end here.
 
+use event::Instant;
+
 use crate::acc::{Acc, State, add, take_cells};
 use crate::block::Block;
 use crate::cell::Cell;
+use crate::expr;
 use crate::plan::Plan;
 use crate::rows::{Closed, Range, Rows};
 use crate::value::Value;
@@ -37,8 +40,15 @@ impl<'v> Evaluator<'v> {
 
     /// The view's values at `at` over the rows of all `members`, one per feature.
     ///
+    /// * `said`: what the request says, in the order of the view's context; shorter: the rest is missing
+    ///
     /// `Err` has the instant before which rows are no longer complete.
-    pub(crate) fn values(&self, members: &[&Rows], at: i64) -> Result<Vec<Value>, i64> {
+    pub(crate) fn values(
+        &self,
+        members: &[&Rows],
+        at: i64,
+        said: &[Option<expr::Value>],
+    ) -> Result<Vec<Value>, i64> {
         let slots = &self.plan.slots;
         let mut run = Run {
             plan: self.plan,
@@ -57,7 +67,7 @@ impl<'v> Evaluator<'v> {
             run.add_groups(rows, &lower, outside);
             run.add_rows(rows.tail(), &lower);
         }
-        Ok(finish(self.view, run.accs, at))
+        Ok(finish(self.view, run.accs, at, said))
     }
 }
 
@@ -158,12 +168,12 @@ impl<'a> Run<'_, 'a> {
     }
 }
 
-/// From accumulators to values: first what stands by itself, then ratios.
-fn finish(view: &Inner, mut accs: Vec<Acc<'_>>, at: i64) -> Vec<Value> {
+/// From accumulators to values: first what stands by itself, then ratios, then what is computed from them.
+fn finish(view: &Inner, mut accs: Vec<Acc<'_>>, at: i64, said: &[Option<expr::Value>]) -> Vec<Value> {
     let mut values: Vec<Value> = Vec::with_capacity(view.features.len());
     for (feature, formula) in view.features.iter().zip(&view.formulas) {
         let value = match formula {
-            Formula::Ratio { .. } => None,
+            Formula::Ratio { .. } | Formula::Expr { .. } => None,
             Formula::Of { slot, reading } => accs.get_mut(*slot).and_then(|acc| reading.value(acc, at)),
         };
         values.push(value.unwrap_or_else(|| feature.default.clone()));
@@ -179,5 +189,45 @@ fn finish(view: &Inner, mut accs: Vec<Acc<'_>>, at: i64) -> Vec<Value> {
             *value = Value::Number(ratio);
         }
     }
+    if view.formulas.iter().any(|formula| matches!(formula, Formula::Expr { .. })) {
+        on_demand(view, &mut values, at, said);
+    }
     values
+}
+
+/// What an expression looks at: the view's features, then what the request says.
+struct Moment {
+    known: Vec<Option<expr::Value>>,
+    at: i64,
+}
+
+impl expr::Facts for Moment {
+    fn value(&self, slot: usize) -> Option<&expr::Value> {
+        self.known.get(slot)?.as_ref()
+    }
+
+    fn consent(&self, _: &str) -> bool {
+        false
+    }
+
+    fn at(&self) -> Option<Instant> {
+        Some(Instant::from_micros(self.at))
+    }
+}
+
+fn on_demand(view: &Inner, values: &mut [Value], at: i64, said: &[Option<expr::Value>]) {
+    let mut known: Vec<Option<expr::Value>> = vec![None; values.len()];
+    known.extend(said.iter().cloned());
+    let mut moment = Moment { known, at };
+    for (i, formula) in view.formulas.iter().enumerate() {
+        let Formula::Expr { expr, reads } = formula else { continue };
+        for read in reads {
+            if let (Some(value), Some(known)) = (values.get(*read), moment.known.get_mut(*read)) {
+                *known = value.as_expr();
+            }
+        }
+        if let (Some(computed), Some(value)) = (expr.value(&moment), values.get_mut(i)) {
+            *value = Value::of_expr(computed);
+        }
+    }
 }

@@ -43,13 +43,19 @@ mod acc;
 mod asof;
 mod block;
 mod building;
+mod calendar;
 mod cell;
+mod context;
 mod error;
 mod evaluate;
 mod exact;
 pub mod expr;
 mod filter;
+mod fixture;
 mod fold;
+mod ondemand;
+#[cfg(test)]
+mod ondemand_tests;
 #[cfg(test)]
 mod parity;
 mod path;
@@ -68,7 +74,9 @@ mod views;
 mod yaml;
 
 pub use asof::{AsOf, Builder, Column, Label, Matrix};
+pub use context::{Context, ContextField};
 pub use error::Error;
+pub use fixture::{Tested, run_fixture};
 pub use fold::{FeatureFold, Held, Shelf, Tables};
 pub use reader::Reader;
 pub use reads::{FieldRead, Reads, Use};

@@ -1,5 +1,7 @@
 //! What is to be computed over rows, without names and words.
 
+use crate::calendar::Calendar;
+
 /// One accumulation over the rows. Features that need the same share it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slot {
@@ -8,8 +10,10 @@ pub(crate) struct Slot {
     pub(crate) column: Option<usize>,
     /// The filter a row must pass.
     pub(crate) filter: Option<u32>,
-    /// Length of the window in microseconds; `None` is a lifetime.
+    /// Length of the window in microseconds, at most; `None` is a lifetime.
     pub(crate) window: Option<i64>,
+    /// The window begins with the calendar day, week, … of a place.
+    pub(crate) calendar: Option<Calendar>,
 }
 
 /// What is accumulated.
@@ -64,6 +68,9 @@ impl Slot {
 
     /// What `occurred_at` must be greater than, to lie in the window that ends at `at`.
     pub(crate) fn lower(&self, at: i64) -> i64 {
+        if let Some(start) = self.calendar.as_ref().and_then(|calendar| calendar.start(at)) {
+            return start.saturating_sub(1);
+        }
         self.window.map_or(i64::MIN, |window| at.saturating_sub(window))
     }
 }

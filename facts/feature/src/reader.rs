@@ -3,6 +3,7 @@
 use event::{Instant, Subject};
 use policy::{Action, Grant};
 
+use crate::context::Context;
 use crate::evaluate::Evaluator;
 use crate::fold::{Held, Shelf};
 use crate::rows::Rows;
@@ -30,9 +31,25 @@ impl<'s> Reader<'s> {
     ///
     /// # Errors
     /// [`Error::Purpose`] where the view is not made for the grant's purpose; [`Error::Denied`] where the grant is
-    /// for another action or does not cover a member; [`Error::TooFarBack`]; [`Error::Store`].
+    /// for another action or does not cover a member; [`Error::TooFarBack`]; [`Error::Filling`]; [`Error::Store`].
     pub fn at(&self, grant: &Grant, view: &View, members: &[Subject], at: Instant) -> Result<Values, Error> {
+        self.at_with(grant, view, members, at, &Context::default())
+    }
+
+    /// As [`Reader::at`], with what the request says for features that are computed when they are asked for.
+    ///
+    /// # Errors
+    /// As [`Reader::at`]; [`Error::Context`] where the request says something of another kind than the view declares.
+    pub fn at_with(
+        &self,
+        grant: &Grant,
+        view: &View,
+        members: &[Subject],
+        at: Instant,
+        context: &Context,
+    ) -> Result<Values, Error> {
         check_purpose(grant, view)?;
+        let said = view.said(context)?;
         let mut members = members.to_vec();
         members.sort_unstable();
         members.dedup();
@@ -42,8 +59,11 @@ impl<'s> Reader<'s> {
             grant.require(&ACTIONS, member)?;
             held.push(self.shelf.held(view, member)?);
         }
+        if held.iter().any(Held::is_filling) {
+            return Err(Error::Filling { view: view.reference() });
+        }
         let rows: Vec<&Rows> = held.iter().filter_map(Held::rows).collect();
-        let values = Evaluator::new(view.inner()).values(&rows, at.micros());
+        let values = Evaluator::new(view.inner()).values(&rows, at.micros(), &said);
         values.map(|values| Values::new(view.clone(), values)).map_err(|since| too_far_back(view, at, since))
     }
 }

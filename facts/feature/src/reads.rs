@@ -9,6 +9,7 @@ use policy::Grant;
 
 use crate::Error;
 use crate::acc::take_cells;
+use crate::context::Context;
 use crate::evaluate::Evaluator;
 use crate::filter::{Expr, Filter};
 use crate::plan::{Op, Slot};
@@ -43,6 +44,8 @@ pub struct Reads {
     pub fields: Vec<FieldRead>,
     /// Features of the same view that it is computed from (a ratio's two).
     pub features: Vec<String>,
+    /// What it takes of the request.
+    pub context: Vec<String>,
     /// True where a value of the field comes out as it went in (first, last, min, max): nothing is summed up.
     pub keeps_values: bool,
 }
@@ -69,6 +72,14 @@ impl View {
         if let Some(Formula::Ratio { numerator, denominator }) = inner.formulas.get(at) {
             let named = [*numerator, *denominator].into_iter().filter_map(|i| inner.features.get(i));
             reads.features = named.map(|feature| feature.name.clone()).collect();
+            reads.keeps_values = false;
+        }
+        if let Some(Formula::Expr { expr, .. }) = inner.formulas.get(at) {
+            for (slot, name) in expr.names() {
+                let is_feature = slot < inner.features.len();
+                let list = if is_feature { &mut reads.features } else { &mut reads.context };
+                list.push(name.to_owned());
+            }
             reads.keeps_values = false;
         }
         reads.fields = fields.into_iter().collect();
@@ -99,7 +110,22 @@ impl View {
     /// # Errors
     /// As [`Reader::at`](crate::Reader::at).
     pub fn values_of(&self, grant: &Grant, rows: &[(Subject, Row)], at: Instant) -> Result<Values, Error> {
+        self.values_of_with(grant, rows, at, &Context::default())
+    }
+
+    /// As [`View::values_of`], with what the request said.
+    ///
+    /// # Errors
+    /// As [`Reader::at`](crate::Reader::at).
+    pub fn values_of_with(
+        &self,
+        grant: &Grant,
+        rows: &[(Subject, Row)],
+        at: Instant,
+        context: &Context,
+    ) -> Result<Values, Error> {
         check_purpose(grant, self)?;
+        let said = self.said(context)?;
         let plan = self.inner().plan.keeping_all();
         let mut by_subject: BTreeMap<Subject, Rows> = BTreeMap::new();
         for (subject, row) in rows {
@@ -107,7 +133,7 @@ impl View {
             by_subject.entry(*subject).or_default().insert(row.as_ref(), &plan);
         }
         let rows: Vec<&Rows> = by_subject.values().collect();
-        let values = Evaluator::new(self.inner()).values(&rows, at.micros());
+        let values = Evaluator::new(self.inner()).values(&rows, at.micros(), &said);
         values.map(|values| Values::new(self.clone(), values)).map_err(|since| too_far_back(self, at, since))
     }
 }
@@ -122,6 +148,10 @@ fn slots(inner: &Inner, at: usize) -> Vec<&Slot> {
         Some(Formula::Of { .. }) => one(at).into_iter().collect(),
         Some(Formula::Ratio { numerator, denominator }) => {
             [*numerator, *denominator].into_iter().filter_map(one).collect()
+        }
+        // A feature computed on demand looks at features that come before it in the order of computation.
+        Some(Formula::Expr { reads, .. }) => {
+            reads.iter().filter(|read| **read != at).flat_map(|read| slots(inner, *read)).collect()
         }
         None => Vec::new(),
     }

@@ -22,7 +22,7 @@ pub(crate) fn nearest_stream(contracts: &Contracts, name: &str) -> String {
 }
 
 /// "; did you mean `total`?", or the names there are, where they are few.
-fn suggestion<'n>(names: impl Iterator<Item = &'n str> + Clone, name: &str) -> String {
+pub(crate) fn suggestion<'n>(names: impl Iterator<Item = &'n str> + Clone, name: &str) -> String {
     let like = |other: &&str| {
         let (a, b) = (other.to_lowercase(), name.to_lowercase());
         a.starts_with(&b) || b.starts_with(&a) || differ_by_one(&a, &b)

@@ -6,6 +6,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::acc::Acc;
 use crate::cell::Cell;
+use crate::expr;
+use crate::suggest::short;
 use crate::view::{Feature, View};
 
 /// What a feature's values are.
@@ -51,6 +53,23 @@ pub enum Value {
 }
 
 impl Value {
+    /// As an expression takes it; `None`: missing.
+    pub fn as_expr(&self) -> Option<expr::Value> {
+        match self {
+            Self::Boolean(truth) => Some(expr::Value::Flag(*truth)),
+            Self::Text(text) => Some(expr::Value::Text(text.to_string())),
+            other => other.as_number().and_then(expr::Value::number),
+        }
+    }
+
+    pub(crate) fn of_expr(value: expr::Value) -> Self {
+        match value {
+            expr::Value::Flag(truth) => Self::Boolean(truth),
+            expr::Value::Number(number) => Self::Number(number),
+            expr::Value::Text(text) => Self::Text(text.into()),
+        }
+    }
+
     /// True where there is none.
     pub fn is_missing(&self) -> bool {
         *self == Self::Missing
@@ -71,6 +90,19 @@ impl Value {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
+        }
+    }
+}
+
+/// As JSON writes it, with "nothing" for what is missing.
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing => f.write_str("nothing"),
+            Self::Integer(n) => n.fmt(f),
+            Self::Number(float) => float.fmt(f),
+            Self::Text(text) => write!(f, "{:?}", short(text)),
+            Self::Boolean(truth) => truth.fmt(f),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use event::{Span, StreamName};
 
 use crate::cell::Shape;
+use crate::context::ContextField;
+use crate::expr::Expr;
 use crate::filter::Filter;
 use crate::path::FieldPath;
 use crate::plan::Plan;
@@ -29,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) filters: Vec<Filter>,
     pub(crate) columns: Vec<Column>,
     pub(crate) plan: Plan,
+    /// What requests say.
+    pub(crate) context: Vec<ContextField>,
 }
 
 /// A named, typed value of a view.
@@ -37,6 +41,9 @@ pub struct Feature {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) window: Option<Span>,
+    /// `month in Europe/Berlin`
+    pub(crate) calendar: Option<String>,
+    pub(crate) is_on_demand: bool,
     pub(crate) default: Value,
     pub(crate) description: Option<String>,
 }
@@ -49,7 +56,7 @@ pub(crate) struct Column {
 }
 
 /// Where a feature's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Formula {
     Of {
         slot: usize,
@@ -59,6 +66,11 @@ pub(crate) enum Formula {
     Ratio {
         numerator: usize,
         denominator: usize,
+    },
+    /// Computed when it is asked for: places are features in the order of the file, then the context's values.
+    Expr {
+        expr: Expr,
+        reads: Box<[usize]>,
     },
 }
 
@@ -73,9 +85,19 @@ impl Feature {
         self.kind
     }
 
-    /// Its window; `None` where it looks at all there ever was.
+    /// Its window; `None` where it looks at all there ever was. For one of the calendar: what it never exceeds.
     pub fn window(&self) -> Option<Span> {
         self.window
+    }
+
+    /// The piece of the calendar that is its window: `month in Europe/Berlin`.
+    pub fn calendar(&self) -> Option<&str> {
+        self.calendar.as_deref()
+    }
+
+    /// True where it is computed from other features and what the request says, when it is asked for.
+    pub fn is_on_demand(&self) -> bool {
+        self.is_on_demand
     }
 
     /// What it says where nothing is known.

@@ -15,14 +15,42 @@ pub(crate) struct RawView {
     pub(crate) description: Option<String>,
     pub(crate) stream: Spanned<String>,
     pub(crate) purposes: Vec<Spanned<String>>,
+    /// Whose calendar days, weeks and months are meant.
+    #[serde(default)]
+    pub(crate) zone: Option<Spanned<String>>,
+    /// What a request says, for features computed then.
+    #[serde(default)]
+    pub(crate) context: Vec<RawContext>,
     pub(crate) features: Vec<RawFeature>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawContext {
+    pub(crate) name: Spanned<String>,
+    #[serde(rename = "type")]
+    pub(crate) kind: ContextKind,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ContextKind {
+    Number,
+    Text,
+    Boolean,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawFeature {
     pub(crate) name: Spanned<String>,
+    /// Without one it is an `expr`.
+    #[serde(default)]
     pub(crate) agg: Agg,
+    #[serde(default)]
+    pub(crate) expr: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) of: Option<Spanned<String>>,
     #[serde(default)]
@@ -45,9 +73,12 @@ pub(crate) struct RawFeature {
     pub(crate) description: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Agg {
+    /// Computed from other features and the request's context, when it is asked for.
+    #[default]
+    Expr,
     Count,
     Sum,
     Mean,
@@ -64,6 +95,7 @@ pub(crate) enum Agg {
 impl Agg {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Expr => "expr",
             Self::Count => "count",
             Self::Sum => "sum",
             Self::Mean => "mean",
@@ -109,7 +141,7 @@ pub(crate) enum Scalar {
 }
 
 /// Reads a view's file: (line if known, what is wrong) where it is none.
-pub(crate) fn parse(yaml: &str) -> Result<RawView, (Option<u32>, String)> {
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(yaml: &str) -> Result<T, (Option<u32>, String)> {
     if yaml.len() > MAX_BYTES {
         return Err((None, format!("the file is {} bytes long; 1 MiB is the most", yaml.len())));
     }
