@@ -126,6 +126,16 @@ pub struct RawRecord {
     pub row: Option<u64>,
 }
 
+/// What the request said, for features that were computed then.
+fn said(decision: &DecisionRecord) -> feature::Context {
+    let inputs = decision.evidence.iter().flat_map(|evidence| &evidence.inputs);
+    let context: serde_json::Map<String, Value> = inputs
+        .filter(|input| input.origin == Origin::Context)
+        .filter_map(|input| Some((input.name.clone(), serde_json::to_value(input.value.as_ref()?).ok()?)))
+        .collect();
+    feature::Context::of_json(&context)
+}
+
 /// A record found in the journal, with what the views take from it.
 struct Found {
     record: Arc<Record>,
@@ -308,7 +318,7 @@ impl House {
                     }
                 }
                 if decision.evidence.is_some() {
-                    let again = view.values_of(grant, &rows, decision.at)?;
+                    let again = view.values_of_with(grant, &rows, decision.at, &said(decision))?;
                     traced.reproduces = Some(again.get(feature).and_then(as_decide) == input.value);
                 }
             }
