@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant as Moment};
 
-use capture::{Change, Client, Error as DbError, Op, System, copied};
+use capture::{Change, Client, Error as DbError, Lsn, Op, System, copied};
 use event::{Record, RecordId, SourceName, StreamName, Subject};
 use intake::{Arrival, Incoming, Outcome, Seen};
 use process::Receipt;
@@ -57,6 +57,8 @@ pub(super) struct Work<'w> {
     pub(super) claim: &'w Claim<'w>,
     pub(super) stop: &'w AtomicBool,
     pub(super) state: Option<CaptureState>,
+    /// Up to where the database's log goes, as far as it has said.
+    pub(super) end: Lsn,
     tell: &'w mut dyn FnMut(&CaptureState),
     seen: Seen,
     unfolded: Vec<Receipt>,
@@ -92,6 +94,7 @@ impl House {
                 claim: &claim,
                 stop,
                 state: None,
+                end: Lsn(0),
                 tell: &mut tell_on,
                 seen: Seen::new(),
                 unfolded: Vec::new(),

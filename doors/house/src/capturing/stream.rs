@@ -131,6 +131,7 @@ impl Work<'_> {
                 },
                 Told::Alive { end, wants_answer } => {
                     let reached = self.state()?.reached;
+                    self.end = self.end.max(end);
                     self.claim.is(|live| live.behind_bytes = end.0.saturating_sub(reached.0));
                     let is_idle = pending.is_empty() && !assembler.is_inside() && end > reached;
                     let is_time = wants_answer
@@ -171,8 +172,9 @@ impl Work<'_> {
             counts.n_skipped += n_skipped;
             Note::Reached { capture, reached, within, counts, tables, noticed }
         })?;
-        feed.confirm(reached)?;
-        Ok(())
+        let end = self.end.0;
+        self.claim.is(|live| live.behind_bytes = end.saturating_sub(reached.0));
+        feed.confirm(reached).map_err(Error::from)
     }
 
     /// Compares what a table looks like with what it looked like.
