@@ -1,12 +1,14 @@
 //! Every command and its flags; help texts are made from here.
 
 mod lineage;
+mod quality;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use lineage::{Catalogue, ImpactArgs, Lake, Lineage};
+pub use quality::{Profile, Quality, Quarantine};
 
 /// Below `--help`: where to begin, and what a script needs to know.
 const AFTER_HELP: &str = "\
@@ -205,20 +207,19 @@ pub enum Command {
         #[arg(long)]
         verify: bool,
     },
-    /// What was refused and why; mended records can be replayed.
+    /// How good the data is: what changed first, then completeness, accuracy, timeliness, consistency and uniqueness of
+    /// each stream, over time.
     ///
-    /// Example: mend contracts/orders.yaml, then maschinenraum quarantine --replay-all
-    Quarantine {
-        /// Judge this record anew by today's contract.
-        #[arg(long, value_name = "ID")]
-        replay: Option<String>,
-        /// Judge everything anew.
-        #[arg(long, conflicts_with = "replay")]
-        replay_all: bool,
-        /// Entries shown at most.
-        #[arg(long, default_value_t = 20)]
-        most: usize,
-    },
+    /// Example: maschinenraum quality orders --by month
+    Quality(Quality),
+    /// Looks through a file before there is a contract: types, gaps, spreads, most frequent values, with pictures.
+    ///
+    /// Example: maschinenraum profile orders.csv --html orders.html
+    Profile(Profile),
+    /// What was refused and why: browse, sample, try a mended contract, replay.
+    ///
+    /// Example: mend contracts/orders.yaml, then maschinenraum quarantine --test, then quarantine --replay-all
+    Quarantine(Quarantine),
     /// What something is made from and goes into; a decision, back to its raw rows; OpenLineage events in and out.
     ///
     /// Example: maschinenraum lineage field:transactions.sales_value --down

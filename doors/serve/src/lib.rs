@@ -35,6 +35,7 @@ mod operate;
 mod otlp;
 mod people;
 mod problem;
+mod quality;
 mod rate;
 mod refusal;
 mod routes;

@@ -1,10 +1,9 @@
-//! `import`, `quarantine`, `simulate`: data in.
+//! `import`, `simulate`: data in.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use event::RecordId;
 use house::{House, Imported};
 use simulate::{Config, World};
 
@@ -103,61 +102,6 @@ pub fn print_import(stream: &str, done: &Imported) {
         out::line(&format!("  went on behind row {}", done.n_resumed));
     }
     out::line(&format!("  batch {} (take it back with `import --undo {0}`)", done.batch));
-}
-
-/// Shows what was refused, or judges it anew.
-pub fn quarantine(ctx: &Ctx, replay: Option<&str>, all: bool, most: usize) -> anyhow::Result<Code> {
-    let house = ctx.open()?;
-    if let Some(id) = replay {
-        let id: RecordId = id.parse().with_context(|| format!("`{id}` is no record id"))?;
-        print_outcome(id, &house.requeue(id)?);
-        house.close();
-        return Ok(Code::Fine);
-    }
-    let refused = house.quarantine(None, if all { usize::MAX } else { most })?;
-    if all {
-        let (mut mended, mut still) = (0, 0);
-        for (id, _) in refused.iter().filter(|(_, one)| !one.mended) {
-            match house.requeue(*id)? {
-                intake::Outcome::Accepted { .. } => mended += 1,
-                _ => still += 1,
-            }
-        }
-        out::line(&format!("{mended} accepted now, {still} still refused"));
-    } else if ctx.json {
-        out::json(&refused)?;
-    } else {
-        let rows: Vec<Vec<String>> = refused
-            .iter()
-            .map(|(id, one)| {
-                let first = one.reasons.first();
-                vec![
-                    id.to_string(),
-                    one.stream.clone(),
-                    first.map(|reason| reason.code.clone()).unwrap_or_default(),
-                    if one.mended { "mended" } else { "waiting" }.to_owned(),
-                    first.map(|reason| reason.message.clone()).unwrap_or_default(),
-                ]
-            })
-            .collect();
-        out::table(&["record", "stream", "code", "state", "why"], &rows);
-    }
-    house.close();
-    Ok(Code::Fine)
-}
-
-fn print_outcome(id: RecordId, outcome: &intake::Outcome) {
-    match outcome {
-        intake::Outcome::Accepted { record, .. } => {
-            out::line(&format!("{id} is accepted now, as record {}", record.id));
-        }
-        intake::Outcome::Quarantined { findings, .. } => {
-            out::line(&format!("{id} is still refused:"));
-            findings.iter().for_each(|finding| out::line(&format!("  {finding}")));
-        }
-        intake::Outcome::Duplicate { .. } => out::line(&format!("{id} repeats a record that is there")),
-        intake::Outcome::Refused(refusal) => out::line(&format!("{id} is refused: {refusal}")),
-    }
 }
 
 /// Writes a synthetic shop: project, data and truth.

@@ -1,13 +1,16 @@
 //! The commands, each in its room; here they are told apart.
 
+pub mod capture;
 mod data;
 mod decisions;
 mod demo;
 mod demo_cj;
 mod exchange;
+pub mod jobs;
 mod learning;
 mod lineage;
 mod project;
+mod quality;
 mod running;
 
 use std::path::Path;
@@ -53,13 +56,15 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Export { claim } => decisions::export(&ctx, &claim),
         Command::Deliver => decisions::deliver(&ctx),
         Command::Replay { verify } => running::replay(&ctx, verify),
-        Command::Quarantine { replay, replay_all, most } => {
-            data::quarantine(&ctx, replay.as_deref(), replay_all, most)
-        }
+        Command::Quality(args) => quality::quality(&ctx, &args),
+        Command::Profile(args) => quality::profile(&ctx, &args),
+        Command::Quarantine(args) => quality::quarantine(&ctx, &args),
         Command::Lineage(args) => lineage::lineage(&ctx, &args),
         Command::Catalogue(args) => lineage::catalogue(&ctx, &args),
         Command::Impact(args) => lineage::impact(&ctx, &args),
         Command::Lake(args) => exchange::lake(&ctx, &args),
+        Command::Jobs(args) => jobs::run(&ctx, &args),
+        Command::Capture(args) => capture::run(&ctx, &args),
         Command::Keys(args) => running::keys(&ctx, args),
         Command::Status => running::status(&ctx),
         Command::Backup { to, server } => running::backup(&ctx, &to, server.as_deref()),
