@@ -1,10 +1,10 @@
 //! One profile as a graph: its members, and the links that hold them together.
 //!
-//! Of all links ever accepted only those are kept that say since when two members are together: the minimum
-//! spanning tree by the time a link became known. It depends on the set of links, not on their order, has one
-//! edge less than members, and answers "as of" by leaving younger edges away.
+//! Of all links ever accepted the earliest known of each pair is kept: it depends on the set of links, not on their
+//! order, the limits of a profile bound it, and it answers "as of" by leaving younger edges away and "without this one"
+//! by leaving a member away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use event::{Instant, RecordId, Subject};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl Edge {
 pub(crate) struct Component {
     /// Type by member.
     members: BTreeMap<Subject, Box<str>>,
-    /// A spanning tree, the lightest edge first.
+    /// One per pair, the lightest edge first.
     edges: Vec<Edge>,
 }
 
@@ -74,30 +74,50 @@ impl Component {
         self.edges.sort_by_key(Edge::weight);
     }
 
-    /// Adds a link between two members. Where they are together already, the heaviest link on the way between
-    /// them gives way, if it is heavier.
+    /// Adds a link between two members. Of two links of one pair the lighter stays.
     pub(crate) fn connect(&mut self, edge: Edge) {
-        if let Some(path) = self.path(edge.a, edge.b) {
-            let heaviest = path.iter().map(|step| step.weight()).max();
-            if heaviest.is_none_or(|heaviest| heaviest <= edge.weight()) {
+        if let Some(known) = self.edges.iter().position(|known| known.touches(edge.a) && known.touches(edge.b)) {
+            if self.edges.get(known).is_none_or(|known| known.weight() <= edge.weight()) {
                 return;
             }
-            self.edges.retain(|step| Some(step.weight()) != heaviest);
+            self.edges.remove(known);
         }
         let at = self.edges.partition_point(|step| step.weight() < edge.weight());
         self.edges.insert(at, edge);
     }
 
-    /// The links from `a` to `b`; none where they are the same, `None` where they are not together.
+    /// The links that hold members together, each the earliest that could: the minimum spanning tree.
+    fn tree(&self) -> Vec<&Edge> {
+        let mut root: BTreeMap<Subject, Subject> = BTreeMap::new();
+        let mut tree = Vec::new();
+        for edge in &self.edges {
+            let of = |s: Subject, root: &BTreeMap<Subject, Subject>| root.get(&s).copied().unwrap_or(s);
+            let (a, b) = (of(edge.a, &root), of(edge.b, &root));
+            if a == b {
+                continue;
+            }
+            tree.push(edge);
+            root.values_mut().filter(|r| **r == b).for_each(|r| *r = a);
+            root.insert(edge.a, a);
+            root.insert(edge.b, a);
+            root.insert(a, a);
+            root.insert(b, a);
+        }
+        tree
+    }
+
+    /// The links from `a` to `b`, the earliest there are; none where they are the same, `None` where they are not
+    /// together.
     pub(crate) fn path(&self, a: Subject, b: Subject) -> Option<Vec<Edge>> {
+        let tree = self.tree();
         let mut came_by: BTreeMap<Subject, Option<&Edge>> = BTreeMap::from([(a, None)]);
         let mut open = vec![a];
         while let Some(at) = open.pop() {
-            for edge in self.edges.iter().filter(|edge| edge.touches(at)) {
+            for edge in tree.iter().filter(|edge| edge.touches(at)) {
                 let next = edge.other(at);
                 came_by.entry(next).or_insert_with(|| {
                     open.push(next);
-                    Some(edge)
+                    Some(*edge)
                 });
             }
         }
@@ -111,10 +131,12 @@ impl Component {
         Some(path)
     }
 
-    /// What was together with `subject` by links known at `t`.
-    pub(crate) fn as_of(&self, subject: Subject, t: Instant) -> Component {
-        let known = self.edges.partition_point(|edge| edge.known_at <= t);
+    /// What is together with `subject` by links known at `t` (all links for `None`), never by way of who is `out`; who
+    /// is `out` itself is alone.
+    pub(crate) fn part(&self, subject: Subject, t: Option<Instant>, out: &BTreeSet<Subject>) -> Component {
+        let known = t.map_or(self.edges.len(), |t| self.edges.partition_point(|edge| edge.known_at <= t));
         let known = self.edges.get(..known).unwrap_or_default();
+        let known: Vec<&Edge> = known.iter().filter(|e| !out.contains(&e.a) && !out.contains(&e.b)).collect();
         let mut part = Component::single(subject, self.kind(subject).unwrap_or_default());
         let mut open = vec![subject];
         while let Some(at) = open.pop() {
@@ -126,7 +148,14 @@ impl Component {
                 }
             }
         }
-        part.edges = known.iter().filter(|edge| part.members.contains_key(&edge.a)).cloned().collect();
+        part.edges =
+            known.into_iter().filter(|edge| part.members.contains_key(&edge.a)).cloned().collect();
         part
+    }
+
+    /// Which of two parts is older: whose first link was known first; who is alone comes last.
+    pub(crate) fn age(&self) -> (bool, Option<(Instant, RecordId)>, Option<Subject>) {
+        let first = self.edges.first();
+        (first.is_none(), first.map(|edge| (edge.known_at, edge.record)), self.id())
     }
 }

@@ -1,13 +1,16 @@
 //! The fold over `mr.links`: which subjects are one person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
 
 use event::{Instant, Record, Subject};
+use serde::{Deserialize, Serialize};
 use store::{Emissions, Fold, Scope, Stored, Table};
 
 use crate::graph::Component;
+use crate::hands::Hand;
 use crate::link::LinkedId;
+use crate::membership::{Belongs, Entity};
 use crate::{Edge, LINKS, Link, Rules};
 
 /// The members of a profile.
@@ -25,6 +28,23 @@ pub struct Identities {
     /// The profile of each linked subject. A subject not in here is alone.
     profiles: Table<Subject, Subject>,
     components: Table<Subject, Component>,
+    /// What was done by hand, by whom it was done to.
+    pub(crate) hands: Table<Subject, Hand>,
+    /// How often an identifier was left out because a limit would have been broken.
+    shared: Table<Subject, Shared>,
+    /// Households, accounts: who belongs to them.
+    pub(crate) entities: Table<Subject, Entity>,
+    /// What a subject belongs to.
+    pub(crate) belongs: Table<Subject, Belongs>,
+}
+
+/// How often an identifier came with people that the rules keep apart: a shared device, a switchboard's number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// Links in which it was left out.
+    pub n_left_out: u64,
+    /// When the latest of them was known.
+    pub last: Option<Instant>,
 }
 
 impl Identities {
@@ -33,31 +53,39 @@ impl Identities {
         Self {
             profiles: Table::open(scope, "identity_profiles"),
             components: Table::open(scope, "identity_components"),
+            hands: Table::open(scope, "identity_hands"),
+            shared: Table::open(scope, "identity_shared"),
+            entities: Table::open(scope, "entities"),
+            belongs: Table::open(scope, "entity_members"),
         }
     }
 
     /// The tables, for commit and digest.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
-        vec![&mut self.profiles, &mut self.components]
+        vec![
+            &mut self.profiles,
+            &mut self.components,
+            &mut self.hands,
+            &mut self.shared,
+            &mut self.entities,
+            &mut self.belongs,
+        ]
     }
 
-    /// The profile of `subject`, by all links folded so far.
+    /// The profile of `subject`, by all links and all that was done by hand so far.
     ///
     /// # Errors
     /// [`store::Error`] where the store fails.
     pub fn members(&self, subject: Subject) -> Result<Members, store::Error> {
-        let component = self.component(subject)?;
-        Ok(component.map_or_else(|| Members::alone(subject), |c| Members::of(&c, subject)))
+        Ok(self.whole(subject, None)?.into_members())
     }
 
-    /// The profile of `subject` as of `t`: by links with `known_at <= t` alone. A later `t` gives the same
-    /// members or more.
+    /// The profile of `subject` as of `t`: by links with `known_at <= t` and what stood by hand then.
     ///
     /// # Errors
     /// [`store::Error`] where the store fails.
     pub fn members_as_of(&self, subject: Subject, t: Instant) -> Result<Members, store::Error> {
-        let component = self.component(subject)?;
-        Ok(component.map_or_else(|| Members::alone(subject), |c| Members::of(&c.as_of(subject, t), subject)))
+        Ok(self.whole(subject, Some(t))?.into_members())
     }
 
     /// Visits every profile of more than one member, in order of their names.
@@ -65,7 +93,33 @@ impl Identities {
     /// # Errors
     /// [`store::Error`] where the store fails.
     pub fn scan(&self, mut visit: impl FnMut(Members)) -> Result<(), store::Error> {
-        self.components.scan(|id, component| visit(Members::of(component, *id)))
+        let mut seeds = BTreeSet::new();
+        self.profiles.scan(|subject, _| {
+            seeds.insert(*subject);
+        })?;
+        self.hands.scan(|subject, _| {
+            seeds.insert(*subject);
+        })?;
+        let mut found = BTreeMap::new();
+        while let Some(subject) = seeds.pop_first() {
+            let members = self.members(subject)?;
+            members.subjects.iter().for_each(|member| {
+                seeds.remove(member);
+            });
+            if members.subjects.len() > 1 {
+                found.insert(members.id, members);
+            }
+        }
+        found.into_values().for_each(&mut visit);
+        Ok(())
+    }
+
+    /// How often `subject` was left out of a profile because a limit would have been broken.
+    ///
+    /// # Errors
+    /// [`store::Error`] where the store fails.
+    pub fn shared(&self, subject: Subject) -> Result<Shared, store::Error> {
+        Ok(self.shared.peek(&subject)?.map(|shared| *shared).unwrap_or_default())
     }
 
     pub(crate) fn component(
@@ -89,19 +143,6 @@ impl Identities {
             }
         }
         Ok(found)
-    }
-}
-
-impl Members {
-    fn alone(subject: Subject) -> Self {
-        Self { id: subject, subjects: vec![subject] }
-    }
-
-    fn of(component: &Component, subject: Subject) -> Self {
-        Self {
-            id: component.id().unwrap_or(subject),
-            subjects: component.members().map(|(subject, _)| subject).collect(),
-        }
     }
 }
 
@@ -145,7 +186,12 @@ impl Fold<Record> for LinkFold {
         let mut ids = link.ranked(&self.rules);
         let mut found = tables.found(&ids)?;
         while !self.fits(&found) {
-            ids.pop();
+            if let Some(left_out) = ids.pop() {
+                tables.shared.update(&left_out.subject, |shared| {
+                    shared.n_left_out += 1;
+                    shared.last = shared.last.max(Some(record.known_at));
+                })?;
+            }
             found = tables.found(&ids)?;
         }
         let [anchor, others @ ..] = ids.as_slice() else { return Ok(()) };
@@ -252,6 +298,10 @@ pub(crate) mod tests {
         out
     }
 
+    fn alone(subject: Subject) -> Members {
+        Members { id: subject, subjects: vec![subject] }
+    }
+
     fn check(history: &[(&str, i64)], expected: &[&str]) {
         assert_eq!(profiles(&links(history)), expected, "{history:?}");
     }
@@ -305,11 +355,11 @@ pub(crate) mod tests {
     fn links_count_from_when_they_were_known() {
         let tables = links(&[("u1 a1", 10), ("u1 e1", 20), ("a1 p1", 30)]);
         let as_of = |name, t| tables.members_as_of(subject(name), Instant::from_micros(t)).unwrap();
-        assert_eq!(as_of("a1", 9), Members::alone(subject("a1")));
+        assert_eq!(as_of("a1", 9), alone(subject("a1")));
         assert_eq!(as_of("a1", 10).subjects, [subject("a1"), subject("u1")]);
-        assert_eq!(as_of("e1", 19), Members::alone(subject("e1")));
+        assert_eq!(as_of("e1", 19), alone(subject("e1")));
         assert_eq!(as_of("p1", 30), tables.members(subject("u1")).unwrap());
-        assert_eq!(as_of("stranger", 99), Members::alone(subject("stranger")));
+        assert_eq!(as_of("stranger", 99), alone(subject("stranger")));
     }
 
     #[test]

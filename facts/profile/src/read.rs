@@ -7,7 +7,7 @@ use policy::{Action, Grant};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Edge, Error, Identities, TraitView};
+use crate::{Edge, Error, Identities, Precedence, TraitView};
 
 /// What is known of a person: the members' traits, merged.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,7 +16,7 @@ pub struct Profile {
     pub id: Subject,
     /// The identifiers held to be one person.
     pub members: Vec<Member>,
-    /// The last known value of each trait over all members.
+    /// The value of each trait over all members: the latest word of the most trusted stream that has one.
     pub traits: BTreeMap<String, Trait>,
 }
 
@@ -43,18 +43,43 @@ pub struct Trait {
     pub at: Instant,
     /// The record that says so.
     pub record: RecordId,
+    /// What others say, the next in line first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Word>,
+}
+
+/// What another stream, or the same one of another member, says of a trait.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Word {
+    /// The value; null where it was taken back.
+    pub value: Value,
+    /// The member it was said of.
+    pub subject: Subject,
+    /// The stream it came by.
+    pub stream: StreamName,
+    /// When it was said.
+    pub at: Instant,
+    /// The record that says so.
+    pub record: RecordId,
 }
 
 /// The only way to read what is known of a person.
 pub struct Profiles<'a> {
     identities: &'a Identities,
     traits: &'a dyn TraitView,
+    precedence: Precedence,
 }
 
 impl<'a> Profiles<'a> {
     /// Reads over these tables.
     pub fn new(identities: &'a Identities, traits: &'a dyn TraitView) -> Self {
-        Self { identities, traits }
+        Self { identities, traits, precedence: Precedence::default() }
+    }
+
+    /// With a say in whose word counts.
+    #[must_use]
+    pub fn by(self, precedence: &Precedence) -> Self {
+        Self { precedence: precedence.clone(), ..self }
     }
 
     /// The profile that `subject` belongs to. The grant must be for reading profiles, sending or exporting, and
@@ -63,27 +88,43 @@ impl<'a> Profiles<'a> {
     /// # Errors
     /// [`Error::NotCovered`] where the profile has a member that the grant lacks: it may have said no.
     pub fn read(&self, grant: &Grant, subject: Subject) -> Result<Profile, Error> {
-        let members = self.identities.members(subject)?;
+        let whole = self.identities.whole(subject, None)?;
+        let kinds: BTreeMap<Subject, String> = whole.kinds().collect();
+        let kind = |s| kinds.get(&s).cloned();
+        let members = whole.into_members();
         check(grant, subject, &members.subjects)?;
-        let component = self.identities.component(subject)?;
-        let kind = |s| component.as_ref().and_then(|c| c.kind(s)).map(str::to_owned);
         let mut profile = Profile { id: members.id, members: Vec::new(), traits: BTreeMap::new() };
+        let mut words: BTreeMap<String, Vec<Word>> = BTreeMap::new();
         for member in members.subjects {
             profile.members.push(Member { subject: member, kind: kind(member) });
             let Some(rows) = self.traits.traits(member)? else { continue };
-            for (name, row) in rows.0.iter() {
-                let older = |known: &Trait| (known.at, known.record) < (row.at, row.record);
-                if profile.traits.get(&**name).is_none_or(older) {
+            for (name, said) in rows.0.iter() {
+                words.entry(name.to_string()).or_default().extend(said.iter().map(|row| Word {
                     // Written by the fold with serde_json, so it reads back.
-                    let value = serde_json::from_str(&row.json).unwrap_or(Value::Null);
-                    let (stream, at, record) = (row.stream.clone(), row.at, row.record);
-                    profile
-                        .traits
-                        .insert(name.to_string(), Trait { value, subject: member, stream, at, record });
-                }
+                    value: serde_json::from_str(&row.json).unwrap_or(Value::Null),
+                    subject: member,
+                    stream: row.stream.clone(),
+                    at: row.at,
+                    record: row.record,
+                }));
             }
         }
-        profile.traits.retain(|_, known| !known.value.is_null());
+        for (name, mut words) in words {
+            // The latest first among equals.
+            words.sort_by(|a, b| {
+                let rank = |word: &Word| self.precedence.rank(&name, word.stream.as_str());
+                rank(a).cmp(&rank(b)).then_with(|| (b.at, b.record).cmp(&(a.at, a.record)))
+            });
+            // The latest word of each rank counts; a word taken back leaves it to the next rank.
+            let mut heard = None;
+            let standing = words.iter().position(|word| {
+                let rank = self.precedence.rank(&name, word.stream.as_str());
+                heard.replace(rank) != Some(rank) && !word.value.is_null()
+            });
+            let Some(standing) = standing else { continue };
+            let Word { value, subject, stream, at, record } = words.remove(standing);
+            profile.traits.insert(name, Trait { value, subject, stream, at, record, others: words });
+        }
         Ok(profile)
     }
 

@@ -21,6 +21,35 @@ pub struct Rules {
     /// Values that name nobody, besides the usual ones (`null`, `anonymous`, `-1`, zeros, …); capitals and
     /// surrounding white space do not matter.
     pub blocked: Vec<String>,
+    /// Whose word on a trait counts.
+    pub traits: Precedence,
+}
+
+/// Whose word on a trait counts, where streams differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Precedence {
+    /// Streams, the most trusted first. Those not listed come after them and are equals: the latest word stands.
+    pub order: Vec<String>,
+    /// The same for single traits, instead.
+    pub of: BTreeMap<String, Vec<String>>,
+}
+
+impl Precedence {
+    /// Sorts before what is trusted less.
+    pub(crate) fn rank(&self, name: &str, stream: &str) -> usize {
+        let order = self.of.get(name).unwrap_or(&self.order);
+        order.iter().position(|known| known == stream).unwrap_or(order.len())
+    }
+
+    /// All streams that are named, with the setting that names them.
+    pub fn streams(&self) -> impl Iterator<Item = (String, &str)> {
+        let order = self.order.iter().map(|stream| ("traits.order".to_owned(), stream.as_str()));
+        let of = self.of.iter().flat_map(|(name, order)| {
+            order.iter().map(move |stream| (format!("traits.of.{name}"), stream.as_str()))
+        });
+        order.chain(of)
+    }
 }
 
 impl Default for Rules {
@@ -30,6 +59,7 @@ impl Default for Rules {
             limits: BTreeMap::from([(USER_ID.into(), 1)]),
             default_limit: 5,
             blocked: Vec::new(),
+            traits: Precedence::default(),
         }
     }
 }
@@ -51,6 +81,12 @@ impl Rules {
             }
             if kind == USER_ID && *limit != 1 {
                 return bad(format!("limits.{kind}"), "two users are two people; the limit is 1");
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for (setting, stream) in self.traits.streams() {
+            if !seen.insert((setting.clone(), stream)) {
+                return bad(setting, &format!("`{stream}` is listed twice"));
             }
         }
         Ok(())

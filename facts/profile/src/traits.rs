@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Emissions, Fold, Scope, Stored, Table};
 
-/// The last known value of one trait.
+/// What one stream said last of one trait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// JSON text.
@@ -20,8 +20,8 @@ pub(crate) struct Row {
     pub(crate) record: RecordId,
 }
 
-/// Traits by name.
-pub(crate) type Rows = BTreeMap<Box<str>, Row>;
+/// Traits by name, with the last word of each stream.
+pub(crate) type Rows = BTreeMap<Box<str>, Vec<Row>>;
 
 /// A subject's traits. Can be carried about, but looked into only by [`Profiles`](crate::Profiles), which asks
 /// for a grant.
@@ -45,7 +45,7 @@ pub struct TraitTables {
 impl TraitTables {
     /// Opens the tables in `scope`.
     pub fn open(scope: &Scope) -> Self {
-        Self { traits: Table::sealed(scope, "traits") }
+        Self { traits: Table::sealed(scope, "traits.2") }
     }
 
     /// The tables, for commit and digest.
@@ -92,12 +92,17 @@ impl<'a> Fold<Bound<'a>> for TraitFold {
         let at = record.occurred_at.min(record.known_at);
         tables.traits.update(&record.subject, |rows| {
             for (name, value) in fields {
-                // The latest word stands, in whatever order records arrive; `null` is a word too.
-                let later = |row: &Row| (row.at, row.record) < (at, record.id);
-                if rows.get(name.as_str()).is_none_or(later) {
-                    let json = value.to_string().into();
-                    let row = Row { json, stream: record.stream.clone(), at, record: record.id };
-                    rows.insert(name.as_str().into(), row);
+                // The latest word of a stream stands, in whatever order records arrive; `null` is a word too.
+                let row =
+                    || Row { json: value.to_string().into(), stream: record.stream.clone(), at, record: record.id };
+                let words = rows.entry(name.as_str().into()).or_default();
+                match words.iter_mut().find(|word| word.stream == record.stream) {
+                    Some(word) if (word.at, word.record) < (at, record.id) => *word = row(),
+                    Some(_) => {}
+                    None => {
+                        let place = words.partition_point(|word| word.stream < record.stream);
+                        words.insert(place, row());
+                    }
                 }
             }
         })
@@ -152,6 +157,6 @@ mod tests {
         assert!(writes.iter().all(|(key, value)| !plain(key) && !plain(value.as_deref().unwrap())));
         db.write(writes, false).unwrap();
         let read = TraitTables::open(&scope).traits(record.subject).unwrap().unwrap();
-        assert_eq!(&*read.0["email"].json, r#""ann@example.com""#);
+        assert_eq!(&*read.0["email"][0].json, r#""ann@example.com""#);
     }
 }
