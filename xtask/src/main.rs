@@ -10,6 +10,8 @@
 
 #[cfg(feature = "house")]
 mod bench;
+#[cfg(feature = "house")]
+mod capturing;
 mod demo;
 #[cfg(feature = "house")]
 mod http;

@@ -9,6 +9,8 @@
 )]
 
 mod captured;
+#[path = "captured/project.rs"]
+mod project;
 #[path = "../../../facts/capture/tests/postgres/mod.rs"]
 mod postgres;
 
@@ -18,9 +20,10 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use captured::{Row, SQL, open, rows, settings, write};
+use captured::{Row, open, rows};
 use house::{CaptureStage, CaptureState, House, Until};
 use postgres::Server;
+use project::{Dice, SQL, settings, transaction, write};
 
 /// Tells this program what to be when it is started as a child.
 const PROJECT: &str = "MASCHINENRAUM_CAPTURES_PROJECT";
@@ -37,41 +40,6 @@ fn as_a_child() {
 
 fn catch_up(house: &House) -> Result<CaptureState, house::Error> {
     house.capture("shop", Until::CaughtUp, &AtomicBool::new(false), &mut |_| {})
-}
-
-/// Numbers that look random and are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
-
-/// One transaction of a shop: mostly small, now and then larger than what is appended at once.
-fn transaction(dice: &mut Dice, next: &mut u64) -> String {
-    let mut sql = String::from("BEGIN;");
-    match dice.roll(12) {
-        0 => {
-            let n = 6_000 + dice.roll(3_000);
-            sql += &format!("INSERT INTO orders SELECT n, 'c' || n % 50, n % 100, 'bulk' FROM generate_series({next}, {}) n;", *next + n - 1);
-            *next += n;
-        }
-        1 => sql += "UPDATE orders SET total = total + 1 WHERE id % 97 = 3;",
-        2 => sql += &format!("DELETE FROM orders WHERE id % 89 = {};", dice.roll(89)),
-        3 => {
-            sql += &format!("INSERT INTO orders VALUES ({next}, 'never', 1, 'rolled back'); ROLLBACK; BEGIN;");
-        }
-        _ => {
-            for _ in 0..1 + dice.roll(5) {
-                sql += &format!("INSERT INTO orders VALUES ({next}, 'c{}', {}.25, 'one');", dice.roll(50), dice.roll(90));
-                sql += &format!("UPDATE orders SET note = 'again' WHERE id = {};", dice.roll(*next) + 1);
-                *next += 1;
-            }
-        }
-    }
-    sql + "COMMIT"
 }
 
 /// Holds what is in the journal against what the database says, by three independent counts.

@@ -1,5 +1,6 @@
 //! The data side's items: contracts, quality, lineage, intake, people, features, jobs, exchange.
 
+mod capture;
 mod exchange;
 mod lineage;
 
@@ -14,7 +15,7 @@ use crate::table::Item;
 
 /// In the order of the acceptance list.
 pub fn items() -> Vec<Item> {
-    vec![lineage::ITEM, exchange::ITEM]
+    vec![lineage::ITEM, exchange::ITEM, capture::ITEM]
 }
 
 /// An empty folder for what an item leaves behind; what an earlier run left is removed.
