@@ -94,6 +94,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Peers => {
             println!("python: {}", peers::python(&place)?.display());
             println!("node:   {}", peers::node(&place)?.display());
+            println!("airflow: {}", peers::airflow(&place)?.display());
             Ok(true)
         }
     }

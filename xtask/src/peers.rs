@@ -18,6 +18,19 @@ pub fn python(place: &Place) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// The `airflow` of `bench/peers/airflow/requirements.txt`, in `target/peers-airflow`.
+pub fn airflow(place: &Place) -> Result<PathBuf> {
+    let home = place.target().join("peers-airflow");
+    let list = "bench/peers/airflow/requirements.txt";
+    install(&home, &[place.read(list)?], || {
+        eprintln!("installing Airflow into {} (once)", home.display());
+        must(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        let mut pip = Command::new(home.join("bin/python"));
+        must(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(place.root.join(list)))
+    })?;
+    Ok(home.join("bin/airflow"))
+}
+
 /// The folder with `bench/package.json` installed (`node_modules` inside), `target/peers-node`.
 pub fn node(place: &Place) -> Result<PathBuf> {
     let home = place.target().join("peers-node");

@@ -1,4 +1,4 @@
-//! The project directory that fits the shop's files: settings, contracts, feature views, model, use case, gold set.
+//! The project directory that fits the shop's files: settings, contracts, feature views, model, use case, job, gold set.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ macro_rules! project {
     ($($path:literal),* $(,)?) => { [$(($path, include_str!(concat!("../project/", $path)))),*] };
 }
 
-const FILES: [(&str, &str); 11] = project![
+const FILES: [(&str, &str); 12] = project![
     "maschinenraum.toml",
     "contracts/campaigns.yaml",
     "contracts/customers.yaml",
@@ -23,6 +23,7 @@ const FILES: [(&str, &str); 11] = project![
     "features/orders.yaml",
     "features/responses.yaml",
     "features/visits.yaml",
+    "jobs/nightly.yaml",
     "models/response.yaml",
     "usecases/next_order.yaml",
 ];

@@ -2,7 +2,9 @@
 
 mod capture;
 mod exchange;
+mod jobs;
 mod lineage;
+mod quality;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,7 +17,7 @@ use crate::table::Item;
 
 /// In the order of the acceptance list.
 pub fn items() -> Vec<Item> {
-    vec![lineage::ITEM, exchange::ITEM, capture::ITEM]
+    vec![quality::ITEM, lineage::ITEM, exchange::ITEM, capture::ITEM, jobs::ITEM]
 }
 
 /// An empty folder for what an item leaves behind; what an earlier run left is removed.

@@ -53,6 +53,9 @@ pub struct Quality {
     /// Rows that each stream must have brought.
     #[serde(default = "one")]
     pub least_rows: u64,
+    /// True: a change for the worse in the streams' history (MR2101) stops the run; else it is only in the report.
+    #[serde(default)]
+    pub stop_on_changes: bool,
 }
 
 /// `features: { views: [orders] }`

@@ -12,6 +12,7 @@ use super::act::{Act, Consents, Evaluate, Features, Import, Quality, Train};
 use super::files;
 use crate::Error;
 use crate::house::{House, WAIT};
+use crate::quality::{QualityAsked, quality_findings};
 
 /// Why a step is not done.
 pub(super) struct Stop {
@@ -137,7 +138,20 @@ impl House {
             .iter()
             .map(|(stream, (n_rows, n_refused))| json!({ "stream": stream, "rows": n_rows, "refused": n_refused }))
             .collect();
-        let report = json!({ "streams": shown });
+        self.engine().settle(WAIT).map_err(Error::from)?;
+        let mut changes = Vec::new();
+        for stream in counts.keys() {
+            let asked = QualityAsked { stream: Some(stream.clone()), ..QualityAsked::default() };
+            for change in quality_findings(&self.quality(&asked)?) {
+                if act.stop_on_changes && change.code == "MR2101" {
+                    let field = change.field.as_deref().unwrap_or("the stream");
+                    wrong.push(format!("{stream}: {field} has changed for the worse (MR2101); `maschinenraum quality` shows it"));
+                }
+                // Without its message: that may quote a value.
+                changes.push(json!({ "code": change.code, "stream": stream, "field": change.field }));
+            }
+        }
+        let report = json!({ "streams": shown, "changes": changes });
         if wrong.is_empty() { Ok(report) } else { Err(refused(wrong.join("; "), report)) }
     }
 
