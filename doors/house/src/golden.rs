@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use decide::{Action as Choice, Input, UseCase};
+use decide::{Action as Choice, UseCase};
 use event::Instant;
 use learn::{Model, metric::Evaluation};
 use policy::{Action, Principal};
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::house::{House, Identifier};
+use crate::past::Asked;
 use crate::scoring::model_row;
 
 /// Rows of a gold set at most.
@@ -73,11 +74,25 @@ impl House {
         let rows = self.gold_rows(use_case, name)?;
         let (mut left_out, mut choices) = (0, Vec::new());
         let (mut probabilities, mut outcomes) = (Vec::new(), Vec::new());
+        let (mut asked, mut answered) = (Vec::new(), Vec::new());
         for row in &rows {
-            let Some(features) = self.gold_features(principal, use_case, model, row)? else {
-                left_out += 1;
-                continue;
-            };
+            match self.gold_person(principal, use_case, row)? {
+                Some(person) => {
+                    asked.push(person);
+                    answered.push(row);
+                }
+                None => left_out += 1,
+            }
+        }
+        let names: Vec<String> = model
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name.to_string())
+            .filter(|field| self.project().feature(field).is_some())
+            .collect();
+        // Cases are of whatever day: what the online state has given up, the journal still has.
+        for (row, features) in answered.into_iter().zip(self.past_inputs(&names, &asked)?) {
             let score = |action: Option<&Choice>| -> Result<f64, Error> {
                 Ok(model.score(&model_row(features.iter(), action, &row.context))?.probability)
             };
@@ -104,14 +119,13 @@ impl House {
         })
     }
 
-    /// Values of the model's features for a row's person; `None` without consent (LAW 3).
-    fn gold_features(
+    /// A row's person, as known at its instant; `None` without consent (LAW 3).
+    fn gold_person(
         &self,
         principal: &Principal,
         use_case: &UseCase,
-        model: &Model,
         row: &Row,
-    ) -> Result<Option<Vec<Input>>, Error> {
+    ) -> Result<Option<Asked>, Error> {
         let Called { kind, value } = &row.identifier;
         let subject = self.subject(&Identifier { kind: kind.clone(), value: value.clone() })?;
         let grant = match self.grant(principal, Action::Train, &use_case.purpose, subject) {
@@ -121,14 +135,7 @@ impl House {
         };
         let at = row.at.unwrap_or_else(|| self.clock().settled());
         let members = self.in_control(|rooms| rooms.identities.members_as_of(subject, at))?.subjects;
-        let names: Vec<String> = model
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name.to_string())
-            .filter(|field| self.project().feature(field).is_some())
-            .collect();
-        self.feature_inputs(&grant, &names, &members, at).map(Some)
+        Ok(Some(Asked { grant, members, at }))
     }
 
     fn gold_rows(&self, use_case: &UseCase, model: &str) -> Result<Vec<Row>, Error> {

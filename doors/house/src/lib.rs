@@ -6,6 +6,7 @@
 //!
 //! This room knows no wire format of clients and no terminal.
 
+mod backfilling;
 mod backup;
 mod capturing;
 mod clock;
@@ -23,8 +24,11 @@ mod jobs;
 mod keys;
 mod layout;
 mod lineage;
+mod merging;
 mod modelspec;
+mod ondemand;
 mod outcomes;
+mod past;
 mod people;
 mod project;
 mod quality;
@@ -32,12 +36,17 @@ mod releasing;
 mod replaying;
 mod rooms;
 mod scoring;
+mod segments;
 mod settings;
+mod sources;
+mod skew;
+mod staging;
 mod status;
 mod streams;
 mod tracking;
 mod training;
 
+pub use backfilling::Filling;
 pub use backup::restore;
 pub use capturing::{
     CaptureCounts, CaptureSettings, CaptureStage, CaptureState, CaptureView, Live, Noticed, OpCounts, Until,
@@ -55,13 +64,18 @@ pub use imports::{Counts, Import, Stage};
 pub use keys::NewKey;
 pub use crate::lineage::{ContractChange, DecisionTrace, InputTrace, ModelTrace, RawRecord, what_if};
 pub use layout::{Instance, Layout};
+pub use merging::{Acted, Explained, Held};
 pub use modelspec::{Costs, Examples, GateSpec, Label, ModelSpec, Test};
 pub use outcomes::{BudgetState, Told};
 pub use project::Project;
 pub use quality::{QualityAsked, Replayed, Shown, Waiting, Which, profile_file, quality_findings};
 pub use replaying::{Verdict, rebuild_state};
 pub use rooms::{Composition, Rooms};
+pub use segments::SegmentCount;
 pub use settings::{DEFAULTS, Settings};
+pub use sources::{LiveSource, LookedAt, SourceDay, SourceKind, SourceSettings, SourceState, SourceView};
+pub use skew::{FeatureSkew, Skew};
+pub use staging::{Compared, FeatureCompared};
 pub use status::Status;
 pub use streams::{Count, Reason, Refused};
 pub use tracking::{Done, TrackReport};

@@ -281,7 +281,7 @@ impl House {
     }
 
     /// Visits every record of some streams, once, in the order of the log; imports that were taken back are left out.
-    fn each_record(
+    pub(crate) fn each_record(
         &self,
         streams: &BTreeSet<String>,
         mut visit: impl FnMut(&Record) -> Result<(), Error>,
