@@ -72,6 +72,14 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// MR3123, explained in docs/errors/MR3123.md
+    #[error("there is no segment `{name}`; known: {}", known.join(", "))]
+    UnknownSegment {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// MR1040, explained in docs/errors/MR1040.md
     #[error("no contract describes the stream `{name}`; known: {}", known.join(", "))]
     UnknownStream {
@@ -153,6 +161,38 @@ pub enum Error {
     CaptureRefused {
         /// What stands in the way of a capture.
         reason: String,
+    },
+    /// MR2050 or MR2051: a webhook's signature; see its message.
+    #[error("{refusal}")]
+    Unsigned {
+        /// What is wrong with it.
+        refusal: intake::Refusal,
+    },
+    /// MR2057, explained in docs/errors/MR2057.md
+    #[error("no {kind} `{name}` is in [sources] of maschinenraum.toml; known: {}", known.join(", "))]
+    UnknownSource {
+        /// What kind of source was asked for.
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// MR2058, explained in docs/errors/MR2058.md
+    #[error("{reason}")]
+    SourceRefused {
+        /// What stands in the way of a source.
+        reason: String,
+    },
+    /// MR2054, explained in docs/errors/MR2054.md
+    #[error("source `{name}` may bring {per_second} records per second; nothing of this delivery is kept, send it again")]
+    Flooding {
+        /// The source.
+        name: String,
+        /// What it may bring on average.
+        per_second: u32,
+        /// When it may come again.
+        wait: std::time::Duration,
     },
     /// MR2040, explained in docs/errors/MR2040.md
     #[error("{reason}")]
@@ -247,6 +287,8 @@ pub enum Kind {
     Conflict,
     /// The request is wrong.
     Invalid,
+    /// It is more than its source may bring in this time.
+    TooMany,
     /// The house cannot now.
     Unavailable,
     /// The house's own fault.
@@ -264,8 +306,10 @@ impl Error {
             | Self::UnknownModel { .. }
             | Self::UnknownView { .. }
             | Self::UnknownStream { .. }
+            | Self::UnknownSegment { .. }
             | Self::UnknownJob { .. }
             | Self::UnknownCapture { .. }
+            | Self::UnknownSource { .. }
             | Self::Lineage(lineage::Error::Unknown { .. })
             | Self::NotFound { .. } => Kind::NotFound,
             Self::NotForPurpose { .. } => Kind::Forbidden,
@@ -281,9 +325,19 @@ impl Error {
             Self::Registry(registry::Error::BadName { .. } | registry::Error::BadVersion { .. }) => Kind::Invalid,
             Self::JobWaits { .. } | Self::JobRefused { .. } => Kind::Conflict,
             Self::CaptureRefused { .. } => Kind::Conflict,
+            Self::Unsigned { .. } => Kind::Unauthenticated,
+            Self::SourceRefused { .. } => Kind::Unavailable,
+            Self::Flooding { .. } => Kind::TooMany,
             Self::Capture(_) => Kind::Unavailable,
             Self::Import { .. } | Self::Registry(_) | Self::Untrainable { .. } => Kind::Conflict,
             Self::Feature(feature::Error::Purpose { .. } | feature::Error::Denied(_)) => Kind::Forbidden,
+            Self::Feature(feature::Error::Filling { .. }) => Kind::Unavailable,
+            Self::Profile(
+                profile::Error::NothingByHand { .. }
+                | profile::Error::Together { .. }
+                | profile::Error::Out { .. }
+                | profile::Error::TooMany { .. },
+            ) => Kind::Conflict,
             Self::Feature(_) | Self::Profile(_) | Self::Learn(_) | Self::Train(_) | Self::Decide(_) => {
                 Kind::Invalid
             }
@@ -315,6 +369,8 @@ impl Error {
         match self {
             Self::Journal(error) | Self::Process(process::Error::Journal(error)) => error.retry_helps(),
             Self::Capture(error) => error.retry_helps(),
+            Self::Flooding { .. } => true,
+            Self::SourceRefused { .. } => false,
             // What stopped a partition, or does not belong together, is mended by a person.
             Self::Process(error) => matches!(error, process::Error::Late { .. }),
             Self::Settings(_) | Self::Project { .. } | Self::Format { .. } => false,
@@ -336,6 +392,7 @@ impl Error {
             Self::Untrainable { .. } => "MR4592",
             Self::UnknownView { .. } => "MR4040",
             Self::UnknownStream { .. } => "MR1040",
+            Self::UnknownSegment { .. } => "MR3123",
             Self::NotFound { .. } => "MR5041",
             Self::UnknownJob { .. } => "MR4602",
             Self::JobWaits { .. } => "MR4603",
@@ -348,6 +405,10 @@ impl Error {
             Self::Capture(error) => error.code(),
             Self::UnknownCapture { .. } => "MR2213",
             Self::CaptureRefused { .. } => "MR2214",
+            Self::Unsigned { refusal } => refusal.code,
+            Self::UnknownSource { .. } => "MR2057",
+            Self::SourceRefused { .. } => "MR2058",
+            Self::Flooding { .. } => "MR2054",
             Self::Import { .. } => "MR2040",
             Self::Backup { .. } => "MR7009",
             Self::Delivery { .. } => "MR5042",

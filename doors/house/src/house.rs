@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use decide::{Till, UseCase};
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use store::{Database, Scope, Seal};
 use vault::{Master, Vault};
 
+use crate::backfilling::Change;
 use crate::clock::{Clock, Flight};
 use crate::layout::{Instance, Layout, write_durably};
 use crate::project::Project;
@@ -59,27 +61,44 @@ pub struct House {
     pub(crate) models: Models,
     pub(crate) releasing: Mutex<()>,
     pub(crate) desk: crate::jobs::Desk,
+    pub(crate) skewed: Mutex<Option<Arc<crate::Skew>>>,
     pub(crate) capture_desk: crate::capturing::Desk,
+    pub(crate) segment_desk: crate::segments::Desk,
+    pub(crate) source_desk: crate::sources::Desk,
     started_at: Instant,
 }
 
 impl House {
-    /// Opens the project's data directory, making it where there is none.
+    /// Opens the project's data directory, making it where there is none, and fills feature views that are new.
     ///
     /// # Errors
     /// [`Error`], naming what stands in the way.
     pub fn open(project: Project) -> Result<Self, Error> {
+        let house = Self::open_unfilled(project)?;
+        house.fill(&AtomicBool::new(false))?;
+        Ok(house)
+    }
+
+    /// As [`House::open`], but feature views that are new are still to be filled, with [`House::fill`]: everything
+    /// else can be served meanwhile.
+    ///
+    /// # Errors
+    /// As [`House::open`].
+    pub fn open_unfilled(project: Project) -> Result<Self, Error> {
         let settings = &project.settings;
         let layout = Layout::new(&project.data_dir());
         let instance = layout.open(settings.instance.partitions)?;
         let vault = Arc::new(open_vault(&project, &layout)?);
         let composition = Arc::new(compose(&project, &layout, vault.clone())?);
         let journal = open_journal(settings, &layout, instance.n_partitions)?;
-        settle_state(&project, &layout, &instance, &composition, &journal)?;
+        let change = settle_state(&project, &layout, &instance, &composition, &journal)?;
         crate::lineage::remember(&project, &layout)?;
         let cache = settings.state.cache_mb << 20;
         let db = Database::open(&layout.state(), cache)?;
-        let shards = shards(&db, &composition, instance.n_partitions);
+        let mut shards = shards(&db, &composition, instance.n_partitions);
+        if let Some(change) = change {
+            crate::backfilling::prepare(&change, &db, &mut shards, &project.views, &layout)?;
+        }
         let engine = Engine::start(journal, db, shards, options(settings))?;
         let clock = match project.starts_at {
             Some(start) => Clock::starting_at(start),
@@ -95,7 +114,10 @@ impl House {
             models: Models::default(),
             releasing: Mutex::default(),
             desk: crate::jobs::Desk::default(),
+            skewed: Mutex::default(),
             capture_desk: crate::capturing::Desk::default(),
+            segment_desk: crate::segments::Desk::default(),
+            source_desk: crate::sources::Desk::default(),
             turns: (0..N_TURNS).map(|_| Mutex::default()).collect(),
             started_at: clock.now(),
             project,
@@ -442,46 +464,58 @@ pub(crate) fn options(settings: &Settings) -> Options {
     }
 }
 
-/// Names what the state was folded with: contracts, views, identity rules, undone imports, and this build's folds.
+/// Names what the state was folded with: on the first line contracts, identity rules, undone imports and this build's
+/// folds; then a line for each feature view, which can be filled beside the others.
 pub(crate) fn fingerprint(project: &Project, layout: &Layout) -> Result<String, Error> {
     let mut hash = Sha256::new();
     let mut add = |part: &str| {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     };
-    add("folds 3");
+    add("folds 4");
     for contract in project.contracts.iter() {
         add(contract.yaml());
     }
-    add(&project.views.fingerprint());
     add(&format!("{:?}", project.rules));
     for batch in layout.undone()? {
         add(&batch.to_string());
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut text: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    for view in project.views.iter() {
+        text.push('\n');
+        text.push_str(view.fingerprint());
+    }
+    Ok(text)
 }
 
-/// Builds the state anew where contracts, views or undone imports have changed since it was folded.
+/// Builds the state anew where contracts or undone imports have changed since it was folded. Where only feature views
+/// have, says what is to be done about them.
 fn settle_state(
     project: &Project,
     layout: &Layout,
     instance: &Instance,
     composition: &Arc<Composition>,
     journal: &Journal,
-) -> Result<(), Error> {
+) -> Result<Option<Change>, Error> {
     let wanted = fingerprint(project, layout)?;
     let found = std::fs::read_to_string(layout.composition()).unwrap_or_default();
-    if found == wanted && layout.state().exists() {
-        return Ok(());
+    if layout.state().exists() {
+        if found == wanted {
+            return Ok(None);
+        }
+        if let Some(change) = crate::backfilling::change(&found, &wanted, &project.views) {
+            return Ok(Some(change));
+        }
     }
     let n = instance.n_partitions;
     let is_empty = (0..n).all(|p| journal.end(Partition(p)).0 == 0);
     if !is_empty {
-        tracing::info!("contracts, views or imports have changed: the state is folded anew from the journal");
+        tracing::info!("contracts or imports have changed: the state is folded anew from the journal");
         let upto: Vec<_> = (0..n).map(|p| journal.end(Partition(p))).collect();
         crate::replaying::rebuild(&project.settings, layout, composition, journal, &upto, |_| {})?;
     }
-    write_durably(&layout.composition(), wanted.as_bytes())
+    write_durably(&layout.composition(), wanted.as_bytes())?;
+    Ok(None)
 }
 
 /// Removes a directory if it is there.

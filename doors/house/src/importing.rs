@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use event::{BatchId, RecordId, Subject};
+use event::{BatchId, RecordId, SourceName, Subject};
 use intake::file::{self, Progress};
 use intake::{Arrival, Outcome, Seen};
 
@@ -42,6 +42,20 @@ impl House {
         &self,
         path: &Path,
         stream: &str,
+        progress: impl FnMut(Progress),
+    ) -> Result<Imported, Error> {
+        self.import_from(path, stream, None, progress)
+    }
+
+    /// [`House::import`] of a file that came by `source`, a folder that is watched or a name that the caller gives.
+    ///
+    /// # Errors
+    /// As [`House::import`].
+    pub fn import_from(
+        &self,
+        path: &Path,
+        stream: &str,
+        source: Option<&SourceName>,
         mut progress: impl FnMut(Progress),
     ) -> Result<Imported, Error> {
         let contracts = &self.composition().contracts;
@@ -106,7 +120,8 @@ impl House {
             }
             let n_rows = chunk.len() as u64;
             let flight = self.clock().arrive();
-            let arrival = Arrival { received_at: flight.known_at(), batch: Some(batch) };
+            let source = source.cloned();
+            let arrival = Arrival { received_at: flight.known_at(), batch: Some(batch), source };
             let delivery = chunk.into_iter().map(|row| Ok(row.into_incoming(stream.clone()))).collect();
             let outcomes = self.intake.accept_all(contracts, delivery, &arrival, &mut seen)?;
             count(&mut done, &outcomes, n_rows);

@@ -34,6 +34,8 @@ pub struct Project {
     pub use_cases: Vec<UseCase>,
     /// `jobs/*.yaml`
     pub jobs: Vec<JobSpec>,
+    /// `segments/*.yaml`
+    pub segments: Vec<profile::Segment>,
     /// Rules of identity resolution.
     pub rules: profile::Rules,
     /// Where the house's clock starts; `None`: the machine's time.
@@ -54,6 +56,7 @@ impl Project {
         let models = read_models(dir, &mut findings);
         let use_cases = read_use_cases(dir, &mut findings);
         let jobs = read_jobs(files(dir, "jobs", &mut findings), &mut findings);
+        let segments = crate::segments::read_segments(files(dir, "segments", &mut findings), &mut findings);
         let rules = settings.identity.clone();
         if let Err(error) = rules.check() {
             findings.push(finding("MR7002", "maschinenraum.toml", 1, error.to_string()));
@@ -69,8 +72,11 @@ impl Project {
             },
         };
         let dir = dir.to_path_buf();
-        let project = Self { dir, settings, contracts, views, models, use_cases, jobs, rules, starts_at };
+        let project = Self { dir, settings, contracts, views, models, use_cases, jobs, segments, rules, starts_at };
         project.check_references(&mut findings);
+        crate::segments::check(&project, &mut findings);
+        project.missing_context(&mut findings);
+        crate::sources::check(&project.settings.sources, &project.contracts, &mut findings);
         crate::capturing::check(&project.settings.captures, &project.contracts, &mut findings);
         findings.sort_by(|a, b| (&a.file, a.line, a.code).cmp(&(&b.file, b.line, b.code)));
         Ok((project, findings))
@@ -229,7 +235,7 @@ fn serde_word(basis: LegalBasis) -> String {
 }
 
 /// (name relative to the project, text) of each YAML file in a folder, by name.
-fn files(dir: &Path, folder: &str, findings: &mut Vec<Finding>) -> Vec<(String, String)> {
+pub(crate) fn files(dir: &Path, folder: &str, findings: &mut Vec<Finding>) -> Vec<(String, String)> {
     let Ok(entries) = std::fs::read_dir(dir.join(folder)) else { return Vec::new() };
     let mut names: Vec<String> = entries
         .flatten()

@@ -360,7 +360,7 @@ impl House {
 
 /// As whose arrival a refused record is judged anew: its own.
 pub(crate) fn arrival_of(record: &Record) -> Arrival {
-    Arrival { received_at: record.known_at, batch: record.batch }
+    Arrival { received_at: record.known_at, batch: record.batch, source: record.source.clone() }
 }
 
 /// The records of an outcome, known from now on: what was decided in between did not know them.

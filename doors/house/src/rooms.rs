@@ -91,6 +91,8 @@ pub struct Rooms {
     pub jobs: jobs::Tables,
     /// What other tools told of lineage (control partition).
     pub lineage: lineage::Tables,
+    /// What came by each source.
+    pub sources: crate::sources::Tables,
     /// Counts and refusals.
     pub streams: streams::Tables,
     /// Quality over time.
@@ -113,6 +115,7 @@ impl Rooms {
             captures: crate::capturing::Tables::open(scope),
             jobs: jobs::Tables::open(scope),
             lineage: lineage::Tables::open(scope),
+            sources: crate::sources::Tables::open(scope),
             streams: streams::Tables::open(scope),
             quality: watch::Tables::open(scope),
         }
@@ -163,6 +166,7 @@ impl Shard for Rooms {
         if record.batch.is_some_and(|batch| self.composition.undone.contains(&batch)) {
             return Ok(());
         }
+        self.sources.fold(record)?;
         StreamFold.fold(&mut self.streams, record, out)?;
         let name = record.stream.as_str();
         if !name.starts_with("mr.") {
@@ -173,6 +177,8 @@ impl Shard for Rooms {
             policy::CONSENTS => ConsentFold.fold(&mut self.consents, record, out),
             policy::KEYS => KeyFold.fold(&mut self.keys, record, out),
             profile::LINKS => self.composition.links.fold(&mut self.identities, record, out),
+            profile::MERGES => profile::HandFold.fold(&mut self.identities, record, out),
+            profile::MEMBERSHIPS => profile::MembershipFold.fold(&mut self.identities, record, out),
             jobs::JOBS => jobs::JobFold.fold(&mut self.jobs, record, out),
             lineage::LINEAGE => lineage::LineageFold.fold(&mut self.lineage, record, out),
             crate::capturing::CAPTURES => {
@@ -196,6 +202,7 @@ impl Shard for Rooms {
         all.extend(self.captures.stored());
         all.extend(self.jobs.stored());
         all.extend(self.lineage.stored());
+        all.extend(self.sources.stored());
         all.extend(self.streams.stored());
         all.extend(self.quality.stored());
         all

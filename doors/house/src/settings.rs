@@ -32,6 +32,8 @@ pub struct Settings {
     pub lineage: Lineage,
     /// Databases whose changes become records.
     pub captures: BTreeMap<String, crate::capturing::CaptureSettings>,
+    /// Webhooks, watched folders, and what is expected of sources.
+    pub sources: BTreeMap<String, crate::sources::SourceSettings>,
     /// Rules of identity resolution.
     pub identity: profile::Rules,
     /// Named reasons for processing.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use event::{RecordId, StreamName, Subject};
+use event::{RecordId, SourceName, StreamName, Subject};
 use intake::segment::{self, Endpoint};
 use intake::{Arrival, Counts, Incoming, Outcome, Refusal, Seen};
 
@@ -22,33 +22,63 @@ pub struct TrackReport {
 pub type Done = Box<dyn FnOnce(Result<TrackReport, Error>) + Send>;
 
 impl House {
-    /// Takes a tracking request's body. `done` is called exactly once: when everything accepted is durable, or with
-    /// the reason why nothing was accepted. This never blocks on the disk except to make keys of new subjects.
+    /// [`House::track_by`] without a source.
     pub fn track(self: &Arc<Self>, endpoint: Endpoint, body: &[u8], done: Done) {
+        self.track_by(endpoint, body, None, done);
+    }
+
+    /// Takes a tracking request's body that came by `source`, which is the name of whoever's key it was. `done` is called
+    /// exactly once: when everything accepted is durable, or with the reason why nothing was accepted. This never blocks
+    /// on the disk except to make keys of new subjects.
+    pub fn track_by(
+        self: &Arc<Self>,
+        endpoint: Endpoint,
+        body: &[u8],
+        source: Option<SourceName>,
+        done: Done,
+    ) {
         let flight = self.clock().arrive();
-        let arrival = Arrival { received_at: flight.known_at(), batch: None };
+        let arrival = Arrival { received_at: flight.known_at(), batch: None, source };
         let request = match segment::read(endpoint, body, arrival.received_at) {
             Ok(request) => request,
             Err(refusal) => return done(Err(intake::Error::Refused(refusal).into())),
         };
+        if let (Some(source), Some(sent_at)) = (&arrival.source, request.sent_at) {
+            self.source_desk.clock(source, sent_at - arrival.received_at);
+        }
         self.take(request.items, &arrival, flight, done);
     }
 
-    /// Takes documents for a stream, as a direct post brings them.
+    /// [`House::post_by`] without a source.
     pub fn post(self: &Arc<Self>, stream: &str, bodies: &[&[u8]], done: Done) {
+        self.post_by(stream, bodies, None, done);
+    }
+
+    /// Takes documents for a stream, as a direct post brings them.
+    pub fn post_by(
+        self: &Arc<Self>,
+        stream: &str,
+        bodies: &[&[u8]],
+        source: Option<SourceName>,
+        done: Done,
+    ) {
         let flight = self.clock().arrive();
-        let arrival = Arrival { received_at: flight.known_at(), batch: None };
+        let arrival = Arrival { received_at: flight.known_at(), batch: None, source };
         let items = bodies.iter().map(|body| intake::document(StreamName::new(stream), body)).collect();
         self.take(items, &arrival, flight, done);
     }
 
-    fn take(
+    pub(crate) fn take(
         self: &Arc<Self>,
         items: Vec<Result<Incoming, Refusal>>,
         arrival: &Arrival,
         flight: crate::clock::Flight,
         done: Done,
     ) {
+        // A flooding source is told to wait before anything of its delivery is made durable.
+        if let Err(error) = self.admit(arrival.source.as_ref(), items.len()) {
+            return done(Err(error));
+        }
         let contracts = &self.composition().contracts;
         let outcomes = match self.intake.accept_all(contracts, items, arrival, &mut Seen::new()) {
             Ok(outcomes) => outcomes,

@@ -245,6 +245,10 @@ pub enum Command {
     ///
     /// Example: maschinenraum capture shop --once
     Capture(crate::command::capture::Capture),
+    /// What records come by, when each source was last seen and what is wrong with it; exit code 1 where something is.
+    ///
+    /// Example: maschinenraum sources web; maschinenraum sources drop --look
+    Sources(crate::command::sources::Sources),
     /// API keys.
     #[command(subcommand)]
     Keys(Keys),
@@ -297,6 +301,9 @@ pub struct Import {
     /// identifier type; notice_version and source if there.
     #[arg(long, conflicts_with = "stream")]
     pub consents: bool,
+    /// The source it came by, for `maschinenraum sources` and for quality by source; `import` unless said.
+    #[arg(long, conflicts_with = "consents")]
+    pub source: Option<String>,
     /// Show all imports.
     #[arg(long)]
     pub list: bool,

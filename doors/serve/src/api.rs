@@ -27,7 +27,7 @@ const CALLS: [(&str, &str, &str); 8] = [
 ];
 
 /// A document as its contract or its protocol wants it.
-struct Document;
+pub(crate) struct Document;
 
 impl PartialSchema for Document {
     fn schema() -> RefOr<Schema> {
@@ -44,7 +44,7 @@ impl ToSchema for Document {}
 pub(crate) fn table(keeper: Arc<Keeper>) -> Table<Arc<Door>> {
     let table = crate::lake::routes(crate::lineage::routes(operating(reading(tracking(Table::new(keeper))))));
     let table = crate::quality::routes(table);
-    let table = crate::captures::routes(crate::jobs::routes(table));
+    let table = crate::sources::routes(crate::captures::routes(crate::jobs::routes(table)));
     table
         .add(Spec::get("/", "about", "What this is.").gives::<health::Welcome>(), health::welcome)
         .add(Spec::get("/openapi.json", "about", "This document.").gives::<Document>(), health::openapi)

@@ -27,6 +27,8 @@ pub(crate) struct Door {
     pub gate: Arc<Gate>,
     /// Who may come in.
     pub keeper: Arc<Keeper>,
+    /// True where this server speaks TLS itself.
+    pub tls: bool,
     /// True where `/metrics` needs no key.
     pub open_metrics: bool,
     /// The OpenAPI document as text.
@@ -67,10 +69,14 @@ impl From<&house::Error> for Problem {
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Conflict => StatusCode::CONFLICT,
             Kind::Invalid => StatusCode::BAD_REQUEST,
+            Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let retry_after = error.retry().then_some(std::time::Duration::from_secs(1));
+        let retry_after = match error {
+            house::Error::Flooding { wait, .. } => Some(*wait),
+            error => error.retry().then_some(std::time::Duration::from_secs(1)),
+        };
         Self::new(error.code(), error.to_string(), status, retry_after)
     }
 }

@@ -93,8 +93,8 @@ pub(crate) async fn metrics(
         let secret = credentials::from_headers(&headers)?.ok_or(Refusal::NoKey)?;
         door.keeper.admit(secret, Scope::Admin).await?;
     }
-    let look = door.ask(&id, |house| Ok((house.status(), house.streams()?, house.budgets()?, house.captures()?)));
-    let (status, streams, budgets, captures) = look.await?;
+    let look = door.ask(&id, |house| Ok((house.status(), house.streams()?, house.budgets()?, house.captures()?, house.sources()?)));
+    let (status, streams, budgets, captures, sources) = look.await?;
     let mut page = Page::default();
     door.gate.metrics.render(&mut page);
     let in_flight = door.gate.in_flight() as f64;
@@ -110,6 +110,7 @@ pub(crate) async fn metrics(
     of_streams(&mut page, streams.iter());
     of_budgets(&mut page, &budgets);
     crate::captures::of_captures(&mut page, &captures);
+    crate::sources::of_sources(&mut page, &sources);
     let text = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([("content-type", text)], page.finish()).into_response())
 }

@@ -22,6 +22,7 @@ mod door;
 mod error;
 mod explaining;
 mod explanation;
+mod features;
 mod gate;
 mod health;
 mod jobs;
@@ -41,6 +42,7 @@ mod refusal;
 mod routes;
 mod server;
 mod settings;
+mod sources;
 mod tls;
 mod track;
 mod usecases;
@@ -76,6 +78,7 @@ pub struct Running {
     chores: Chores,
     jobs: house::JobRunner,
     captures: captures::Captures,
+    folders: sources::Folders,
 }
 
 /// Serves `house` until SIGINT or SIGTERM: then finishes what is under way, closes the house and returns.
@@ -106,6 +109,7 @@ pub fn start(house: Arc<House>, settings: &Settings) -> Result<Running, Error> {
         house: Arc::clone(&house),
         gate: Arc::clone(&gate),
         keeper,
+        tls: settings.tls.is_some(),
         open_metrics: settings.open_metrics,
         document,
     };
@@ -116,7 +120,8 @@ pub fn start(house: Arc<House>, settings: &Settings) -> Result<Running, Error> {
     let chores = Chores::start(&house)?;
     let jobs = jobs::start(&house)?;
     let captures = captures::Captures::start(&house)?;
-    Ok(Running { listening, house, gate, chores, jobs, captures })
+    let folders = sources::Folders::start(&house)?;
+    Ok(Running { listening, house, gate, chores, jobs, captures, folders })
 }
 
 impl Running {
@@ -141,6 +146,7 @@ impl Running {
     /// [`Error::Listen`] where the socket failed.
     pub fn wait(self) -> Result<(), Error> {
         let ended = self.listening.wait();
+        self.folders.stop();
         self.captures.stop();
         self.jobs.stop();
         self.chores.stop();

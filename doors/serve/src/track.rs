@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use axum::body::Bytes;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use event::SourceName;
 use house::{Done, House, TrackReport};
 use intake::segment::Endpoint;
 use policy::Scope;
@@ -89,14 +90,18 @@ pub(crate) async fn track(
     let word = path.as_str().rsplit('/').next().unwrap_or_default();
     let no_route = || Refusal::NoRoute { path: path.as_str().to_owned() };
     let endpoint = Endpoint::read(word).ok_or_else(no_route)?;
-    let keyed = request.extensions().get::<Caller>().is_some();
+    let caller = request.extensions().get::<Caller>().cloned();
     let Raw(bytes) = door::read(request, Media::JsonOrText, MAX_TRACKING_BYTES).await.map_err(as_tracked)?;
     body::text(&bytes)?;
-    if !keyed {
-        let secret = credentials::from_body(&bytes).ok_or(Refusal::NoKey)?;
-        door.keeper.admit(secret, Scope::Track).await?;
-    }
-    let report = take(&door, &id, move |house, done| house.track(endpoint, &bytes, done)).await?;
+    let caller = match caller {
+        Some(caller) => caller,
+        None => {
+            let secret = credentials::from_body(&bytes).ok_or(Refusal::NoKey)?;
+            door.keeper.admit(secret, Scope::Track).await?
+        }
+    };
+    let source = Some(SourceName::new(caller.principal.name()));
+    let report = take(&door, &id, move |house, done| house.track_by(endpoint, &bytes, source, done)).await?;
     // A single call that was refused is an error of its own; in a batch the others count.
     if let (Endpoint::One(_), Some((_, code, message))) = (endpoint, report.refused.first()) {
         return Err(Problem::new(code, message.clone(), StatusCode::BAD_REQUEST, None));
@@ -116,9 +121,11 @@ fn as_tracked(problem: Problem) -> Problem {
 pub(crate) async fn post(
     State(door): State<Arc<Door>>,
     Named(stream): Named<String>,
+    caller: Caller,
     id: RequestId,
     request: Request,
 ) -> Result<Json<Tracked>, Problem> {
+    let source = Some(SourceName::new(caller.principal.name()));
     let is_lines = says_lines(request.headers());
     let bytes = if is_lines {
         let (parts, body) = request.into_parts();
@@ -128,8 +135,10 @@ pub(crate) async fn post(
     };
     body::text(&bytes)?;
     known(&door, &stream)?;
-    let report =
-        take(&door, &id, move |house, done| house.post(&stream, &documents(&bytes, is_lines), done)).await?;
+    let post = move |house: &Arc<House>, done| {
+        house.post_by(&stream, &documents(&bytes, is_lines), source, done);
+    };
+    let report = take(&door, &id, post).await?;
     if let (false, Some((_, code, message))) = (is_lines, report.refused.first()) {
         return Err(Problem::new(code, message.clone(), StatusCode::BAD_REQUEST, None));
     }
@@ -161,7 +170,7 @@ fn documents(bytes: &Bytes, is_lines: bool) -> Vec<&[u8]> {
 
 /// Hands a delivery over and waits until it is durable (LAW 1). Reading, judging and sealing is work for a core, not
 /// for the threads that watch sockets.
-async fn take(
+pub(crate) async fn take(
     door: &Arc<Door>,
     id: &RequestId,
     hand_over: impl FnOnce(&Arc<House>, Done) + Send + 'static,
@@ -196,8 +205,11 @@ pub(crate) async fn client_settings(
 ) -> Result<Json<serde_json::Value>, Problem> {
     door.keeper.admit(zeroize::Zeroizing::new(key.clone()), Scope::Track).await?;
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (protocol, host) = (crate::sources::protocol(door.tls, &headers), format!("{host}/v1"));
     Ok(Json(serde_json::json!({
-        "integrations": {"Segment.io": {"apiKey": key, "apiHost": format!("{host}/v1")}},
+        "integrations": {"Segment.io": {"apiKey": key, "apiHost": host, "protocol": protocol}},
+        "metrics": {"sampleRate": 0, "host": host},
         "plan": {"track": {"__default": {"enabled": true}}},
+        "remotePlugins": [],
     })))
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use contract::{Contract, Contracts, Finding};
-use event::{BatchId, Cell, Instant, Payload, Record, RecordId, StreamName, Subject, Version};
+use event::{BatchId, Cell, Instant, Payload, Record, RecordId, SourceName, StreamName, Subject, Version};
 use parking_lot::Mutex;
 use policy::{CONSENTS, ConsentGiven, Status};
 use profile::{LINKS, Link, Rules};
@@ -30,6 +30,8 @@ pub struct Arrival {
     pub received_at: Instant,
     /// The import that brought it; `None` for what comes as it happens.
     pub batch: Option<BatchId>,
+    /// What it came by: the name of an API key, of a webhook, of a folder.
+    pub source: Option<SourceName>,
 }
 
 /// What became of one arrival.
@@ -228,7 +230,7 @@ impl Intake {
             known_at: judged.known_at,
             batch: arrival.batch,
             cause: None,
-            source: None,
+            source: arrival.source.clone(),
             key_epoch: self.epoch(owner, &cells),
             payload: Payload { open: bytes(&split.open).into(), cells },
         };
@@ -263,7 +265,7 @@ impl Intake {
             known_at: judged.known_at,
             batch: arrival.batch,
             cause: None,
-            source: None,
+            source: arrival.source.clone(),
             key_epoch: self.epoch(owner, &cells),
             payload: Payload { open: bytes(&open).into(), cells },
         };
@@ -435,7 +437,7 @@ fn emission(cause: &Record, what: &str, stream: &str, subject: Subject, payload:
         known_at: cause.known_at,
         batch: cause.batch,
         cause: Some(cause.id),
-        source: None,
+        source: cause.source.clone(),
         key_epoch: 0,
         payload: Payload { open: payload.into(), cells: Vec::new() },
     }

@@ -113,6 +113,8 @@ pub(crate) mod codes {
     pub(crate) const LONG_ROW: &str = "MR2025";
     pub(crate) const NOT_A_ROW: &str = "MR2026";
     pub(crate) const DAMAGED: &str = "MR2027";
+    pub(crate) const UNSIGNED: &str = "MR2050";
+    pub(crate) const STALE: &str = "MR2051";
 
     // Codes of findings about data, as in `contract`.
     pub(crate) const TIME: &str = "MR1010";

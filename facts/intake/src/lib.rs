@@ -1,7 +1,7 @@
 //! Intake: what comes from outside becomes records.
 //!
-//! Three doors lead here: the tracking protocol ([`segment`]), files ([`file`](mod@file)), and documents posted for a
-//! stream. All give an [`Incoming`], which [`Intake::accept_all`] binds and judges by its contract, dates, names
+//! Four doors lead here: the tracking protocol ([`segment`]), files ([`file`](mod@file)), webhooks ([`webhook`]), and
+//! documents posted for a stream. All give an [`Incoming`], which [`Intake::accept_all`] binds and judges by its contract, dates, names
 //! and seals. What does not pass is sealed whole into quarantine with its findings. Appending is the
 //! caller's.
 //!
@@ -15,6 +15,7 @@ mod json;
 mod judge;
 mod seen;
 pub mod segment;
+pub mod webhook;
 
 pub use accept::{Arrival, Counts, Intake, Outcome, open_part, owner, raw, reopen};
 pub use error::{Error, Refusal};

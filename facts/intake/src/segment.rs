@@ -88,6 +88,8 @@ impl Endpoint {
 pub struct Request {
     /// The key that was sent in the body, for callers without an `Authorization` header. It is in no item.
     pub write_key: Option<String>,
+    /// When it was sent, by the sender's clock.
+    pub sent_at: Option<Instant>,
     /// Each call in order, or why it is refused.
     pub items: Vec<Result<Incoming, Refusal>>,
 }
@@ -119,8 +121,9 @@ fn one(call: Call, body: &[u8], received_at: Instant) -> Result<Request, Refusal
         return Err(too_large(size));
     }
     let Value::Object(members) = value else { return Err(not_an_object("the body", &value)) };
-    let clock = Clock { sent_at: time_at(&members, "sentAt"), received_at, corrects: true };
-    Ok(Request { write_key, items: vec![item(members, &clock)] })
+    let sent_at = time_at(&members, "sentAt");
+    let clock = Clock { sent_at, received_at, corrects: true };
+    Ok(Request { write_key, sent_at, items: vec![item(members, &clock)] })
 }
 
 fn batch(endpoint: Endpoint, body: &[u8], received_at: Instant) -> Result<Request, Refusal> {
@@ -140,7 +143,8 @@ fn batch(endpoint: Endpoint, body: &[u8], received_at: Instant) -> Result<Reques
     if calls.len() > MAX_BATCH_EVENTS {
         let message = format!("the batch has {} calls; {MAX_BATCH_EVENTS} are the most", calls.len());
         let refusal = Refusal::new(codes::BATCH_COUNT, message);
-        return Ok(Request { write_key, items: calls.iter().map(|_| Err(refusal.clone())).collect() });
+        let items = calls.iter().map(|_| Err(refusal.clone())).collect();
+        return Ok(Request { write_key, sent_at: None, items });
     }
     let sent_at = time_at(&members, "sentAt");
     let shared = [("context", members.remove("context")), ("integrations", members.remove("integrations"))];
@@ -162,7 +166,7 @@ fn batch(endpoint: Endpoint, body: &[u8], received_at: Instant) -> Result<Reques
         let own = time_at(&members, "sentAt");
         item(members, &Clock { sent_at: own.or(sent_at), received_at, corrects })
     });
-    Ok(Request { write_key, items: items.collect() })
+    Ok(Request { write_key, sent_at, items: items.collect() })
 }
 
 fn too_large(bytes: usize) -> Refusal {

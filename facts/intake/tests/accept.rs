@@ -55,7 +55,7 @@ fn now() -> Instant {
 }
 
 fn live() -> Arrival {
-    Arrival { received_at: now(), batch: None }
+    Arrival { received_at: now(), batch: None, source: None }
 }
 
 impl House {
@@ -75,7 +75,7 @@ impl House {
 
     fn visit(&self, row: Value, batch: Option<BatchId>) -> Outcome {
         let incoming = Incoming::for_stream(StreamName::new("visits"), row);
-        self.intake.accept(&self.contracts, incoming, &Arrival { received_at: now(), batch }).unwrap()
+        self.intake.accept(&self.contracts, incoming, &Arrival { received_at: now(), batch, source: None }).unwrap()
     }
 }
 

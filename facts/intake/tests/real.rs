@@ -45,7 +45,7 @@ fn every_row_of_online_retail_is_accepted_or_quarantined_with_a_reason() {
     let contract = contracts.insert(contract).unwrap();
     let file = inspect(&path, |_| {}).unwrap();
     let batch = Some(BatchId::of("retail", contract.version, file.sha256()));
-    let arrival = Arrival { received_at: "2026-03-01T12:00:00Z".parse().unwrap(), batch };
+    let arrival = Arrival { received_at: "2026-03-01T12:00:00Z".parse().unwrap(), batch, source: None };
     let (mut counts, mut seen) = (Counts::default(), Seen::new());
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     let mut rows = file.rows(0).unwrap();

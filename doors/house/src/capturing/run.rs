@@ -297,7 +297,8 @@ impl Work<'_> {
         let house = self.house;
         let state = self.state.as_ref().ok_or_else(missing)?;
         let flight = house.clock().arrive();
-        let arrival = Arrival { received_at: flight.known_at(), batch: None };
+        let source = Some(SourceName::new(&self.name));
+        let arrival = Arrival { received_at: flight.known_at(), batch: None, source };
         let mut counts = state.counts.clone();
         let mut delivery = Vec::with_capacity(changes.len());
         for change in changes {
@@ -311,18 +312,11 @@ impl Work<'_> {
             delivery.push(Ok(incoming));
         }
         let contracts = &house.composition().contracts;
-        let mut outcomes = house.intake.accept_all(contracts, delivery, &arrival, &mut self.seen)?;
-        let source = SourceName::new(&self.name);
-        for outcome in &mut outcomes {
+        let outcomes = house.intake.accept_all(contracts, delivery, &arrival, &mut self.seen)?;
+        for outcome in &outcomes {
             match outcome {
-                Outcome::Accepted { record, emitted, .. } => {
-                    counts.n_accepted += 1;
-                    came_by(&source, std::iter::once(record).chain(emitted));
-                }
-                Outcome::Quarantined { record, emitted, .. } => {
-                    counts.n_quarantined += 1;
-                    came_by(&source, std::iter::once(record).chain(emitted));
-                }
+                Outcome::Accepted { .. } => counts.n_accepted += 1,
+                Outcome::Quarantined { .. } => counts.n_quarantined += 1,
                 // Names are given once, and nothing of a database breaks a protocol of ours.
                 Outcome::Duplicate { .. } | Outcome::Refused(_) => {}
             }
@@ -364,15 +358,6 @@ impl Work<'_> {
 
 fn missing() -> Error {
     Error::Internal { reason: "a capture has no state".to_owned() }
-}
-
-/// Says by what records came. They were made a moment ago and nobody else has them.
-fn came_by<'r>(source: &SourceName, records: impl Iterator<Item = &'r mut Arc<Record>>) {
-    for record in records {
-        if let Some(record) = Arc::get_mut(record) {
-            record.source = Some(source.clone());
-        }
-    }
 }
 
 fn last_of_each_partition(receipts: &[Receipt]) -> Vec<Receipt> {

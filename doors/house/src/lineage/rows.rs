@@ -64,7 +64,7 @@ impl Search {
             if let Some(contract) = all.get(&stream, import.contract).or_else(|| all.newest(&stream)) {
                 contracts.insert(contract.as_ref().clone()).map_err(|error| Error::Internal { reason: error.to_string() })?;
             }
-            let arrival = Arrival { received_at: import.noted_at, batch: Some(batch) };
+            let arrival = Arrival { received_at: import.noted_at, batch: Some(batch), source: None };
             for row in file.rows(0)? {
                 let row = row?;
                 let number = row.number;

@@ -66,7 +66,8 @@ pub fn import(ctx: &Ctx, args: &Import) -> anyhow::Result<Code> {
         return Ok(Code::Fine);
     }
     let stream = args.stream.as_deref().context("--stream is missing")?;
-    let done = import_file(&house, file, stream)?;
+    let source = args.source.as_deref().map(event::SourceName::new);
+    let done = import_file(&house, file, stream, source.as_ref())?;
     if ctx.json {
         out::json(&serde_json::json!({
             "batch": done.batch, "counts": done.counts, "reasons": done.reasons, "repeated": done.repeated,
@@ -80,9 +81,14 @@ pub fn import(ctx: &Ctx, args: &Import) -> anyhow::Result<Code> {
 }
 
 /// Imports with a progress bar.
-pub fn import_file(house: &House, file: &Path, stream: &str) -> anyhow::Result<Imported> {
+pub fn import_file(
+    house: &House,
+    file: &Path,
+    stream: &str,
+    source: Option<&event::SourceName>,
+) -> anyhow::Result<Imported> {
     let bar = out::bar(std::fs::metadata(file).map_or(0, |meta| meta.len()), stream);
-    let done = house.import(file, stream, |progress| bar.set_position(progress.n_bytes))?;
+    let done = house.import_from(file, stream, source, |progress| bar.set_position(progress.n_bytes))?;
     bar.finish_and_clear();
     Ok(done)
 }

@@ -84,7 +84,7 @@ fn shop(args: &Demo, dir: &Path) -> anyhow::Result<Arc<House>> {
         ("visits", "visits.ndjson"),
         ("responses", "responses.ndjson"),
     ] {
-        let done = import_file(&house, &data.join(file), stream)?;
+        let done = import_file(&house, &data.join(file), stream, None)?;
         n_rows += done.counts.n_rows;
         n_kept += done.counts.n_accepted + done.counts.n_quarantined + done.counts.n_duplicates;
         print_import(stream, &done);

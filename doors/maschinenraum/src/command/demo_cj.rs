@@ -103,7 +103,7 @@ pub fn run(_: &Demo, from: &Path, dir: &Path) -> anyhow::Result<Arc<House>> {
 fn import_all(house: &House, files: &Files) -> anyhow::Result<Vec<(&'static str, Imported)>> {
     let mut brought = Vec::new();
     for (stream, path) in files {
-        let done = import_file(house, path, stream)?;
+        let done = import_file(house, path, stream, None)?;
         print_import(stream, &done);
         brought.push((*stream, done));
     }

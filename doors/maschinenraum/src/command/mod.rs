@@ -12,6 +12,7 @@ mod lineage;
 mod project;
 mod quality;
 mod running;
+pub mod sources;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Lake(args) => exchange::lake(&ctx, &args),
         Command::Jobs(args) => jobs::run(&ctx, &args),
         Command::Capture(args) => capture::run(&ctx, &args),
+        Command::Sources(args) => sources::run(&ctx, &args),
         Command::Keys(args) => running::keys(&ctx, args),
         Command::Status => running::status(&ctx),
         Command::Backup { to, server } => running::backup(&ctx, &to, server.as_deref()),
