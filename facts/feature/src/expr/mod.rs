@@ -17,6 +17,7 @@ mod eval;
 mod function;
 mod kind;
 mod parse;
+mod parts;
 mod print;
 mod value;
 
@@ -24,6 +25,7 @@ use event::Instant;
 use serde::{Serialize, Serializer};
 
 use function::Function;
+pub use parts::Parts;
 pub use parse::{Problem, is_plain_name, parse};
 pub use value::{Kind, Observed, Value};
 
