@@ -164,7 +164,8 @@ impl House {
         let mut inputs = Vec::with_capacity(use_case.inputs.len());
         let mut traits = None;
         let names = use_case.features().map(str::to_owned).collect::<Vec<_>>();
-        let mut features = self.feature_inputs(grant, &names, members, now)?;
+        let said = crate::ondemand::declared(use_case, context);
+        let mut features = self.feature_inputs(grant, &names, members, now, &said)?;
         for declared in &use_case.inputs {
             match declared.origin {
                 Origin::Feature => {

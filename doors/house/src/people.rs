@@ -105,7 +105,7 @@ impl House {
     pub(crate) fn read_profile(&self, grant: &Grant, subject: Subject) -> Result<Profile, Error> {
         // Traits of members lie in other partitions than the graph: the graph is read first, then each of them, so
         // that no two partitions are locked at once.
-        let look = |rooms: &Rooms| Ok(Profiles::new(&rooms.identities, self).read(grant, subject));
+        let look = |rooms: &Rooms| Ok(Profiles::new(&rooms.identities, self).by(&self.project().rules.traits).read(grant, subject));
         Ok(self.in_control(look)??)
     }
 
@@ -120,6 +120,23 @@ impl House {
         purpose: &str,
         views: &[String],
     ) -> Result<(Instant, Vec<Values>), Error> {
+        self.features_with(principal, identifier, purpose, views, &feature::Context::default())
+    }
+
+    /// As [`House::features`].
+    ///
+    /// * `context`: what the request says of its moment, for features that are computed then
+    ///
+    /// # Errors
+    /// As [`House::features`].
+    pub fn features_with(
+        &self,
+        principal: &Principal,
+        identifier: &Identifier,
+        purpose: &str,
+        views: &[String],
+        context: &feature::Context,
+    ) -> Result<(Instant, Vec<Values>), Error> {
         let subject = self.subject(identifier)?;
         let at = self.clock().settled();
         let grant = self.grant(principal, Action::ReadFeatures, purpose, subject)?;
@@ -127,7 +144,7 @@ impl House {
         let reader = Reader::new(self);
         let values = views
             .iter()
-            .map(|name| Ok(reader.at(&grant, self.view(name)?, &members, at)?))
+            .map(|name| Ok(reader.at_with(&grant, self.view(name)?, &members, at, context)?))
             .collect::<Result<_, Error>>()?;
         Ok((at, values))
     }
@@ -163,6 +180,7 @@ impl House {
         references: &[String],
         members: &[Subject],
         at: Instant,
+        context: &feature::Context,
     ) -> Result<Vec<Input>, Error> {
         let reader = Reader::new(self);
         let mut read: Vec<(String, Values)> = Vec::new();
@@ -170,7 +188,8 @@ impl House {
         for reference in references {
             let (name, feature) = reference.rsplit_once('.').unwrap_or((reference, ""));
             if !read.iter().any(|(known, _)| known == name) {
-                read.push((name.to_owned(), reader.at(grant, self.view(name)?, members, at)?));
+                let values = reader.at_with(grant, self.view(name)?, members, at, context)?;
+                read.push((name.to_owned(), values));
             }
             let Some((_, values)) = read.iter().find(|(known, _)| known == name) else { continue };
             inputs.push(Input {
@@ -178,7 +197,7 @@ impl House {
                 origin: Origin::Feature,
                 value: values.get(feature).and_then(as_decide),
                 version: values.view().version().to_string(),
-                personal: values.view().is_personal(),
+                personal: values.view().is_personal() || crate::ondemand::hears(values.view(), feature),
             });
         }
         Ok(inputs)

@@ -92,7 +92,8 @@ pub(crate) fn scores(
         let known: Vec<&Input> = inputs.iter().collect();
         let missing: Vec<String> =
             names.iter().filter(|name| !known.iter().any(|input| input.name == **name)).cloned().collect();
-        let more = house.feature_inputs(grant, &missing, members, at)?;
+        let said = crate::ondemand::of_inputs(inputs);
+        let more = house.feature_inputs(grant, &missing, members, at, &said)?;
         let features: Vec<&Input> =
             known.into_iter().chain(&more).filter(|input| names.contains(&input.name)).collect();
         for action in &use_case.actions {

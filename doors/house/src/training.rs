@@ -142,6 +142,9 @@ impl House {
             as_known.push(known.subjects);
         }
         let mut columns = Vec::new();
+        // What a request of that moment would have said, stands in the example.
+        let said: Vec<feature::Context> =
+            gathered.candidates.iter().map(|candidate| crate::ondemand::of_record(&candidate.fields)).collect();
         let threads = NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN);
         for view in &views {
             let rows = gathered.rows.remove(&view.reference()).unwrap_or_default();
@@ -151,7 +154,7 @@ impl House {
                 .zip(&as_known)
                 .map(|(example, members)| feature::Label { members, at: example.at })
                 .collect();
-            let matrix = as_of.values(&grant, &labels, threads)?;
+            let matrix = as_of.values_with(&grant, &labels, &said, threads)?;
             let wanted = |column: &Column| spec.features.iter().any(|name| **name == **column.name());
             columns.extend(train::columns_of(&matrix).into_iter().filter(wanted));
         }

@@ -60,6 +60,11 @@ impl Builder {
         Self { view: view.clone(), entries: Vec::new(), cells: Vec::new() }
     }
 
+    /// The view.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
     /// Takes in a row of `subject`, in any order.
     pub fn add(&mut self, subject: Subject, row: &Row) {
         let RowRef { occurred, known, id, mask, cells } = row.as_ref();

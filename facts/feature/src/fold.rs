@@ -77,11 +77,19 @@ impl Tables {
     ///
     /// # Errors
     /// [`store::Error`] where that could not be read.
-    pub fn filling(&self) -> Result<&BTreeMap<u64, u64>, store::Error> {
+    pub(crate) fn filling(&self) -> Result<&BTreeMap<u64, u64>, store::Error> {
         self.to_fill.as_ref().map_err(|error| store::Error::Corrupt {
             table: "features-filling".to_owned(),
             reason: error.to_string(),
         })
+    }
+
+    /// Up to which position a view is filled; `None` where it is where the others are.
+    ///
+    /// # Errors
+    /// [`store::Error`] where that could not be read.
+    pub fn filled_to(&self, view: &View) -> Result<Option<u64>, store::Error> {
+        Ok(self.filling()?.get(&view.inner().id).copied())
     }
 
     /// From now on `view` is no longer folded, until [`Tables::fill`] has brought it to where the others are. One that

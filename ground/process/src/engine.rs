@@ -297,6 +297,20 @@ impl<S: Shard> Engine<S> {
         self.part(partition).map(|part| look(&part.shard.read()))
     }
 
+    /// Works on a partition's state between two records, told up to where it is folded. What changes is committed
+    /// together with that position.
+    pub fn with_shard<R>(
+        &self,
+        partition: Partition,
+        work: impl FnOnce(&mut S, Position) -> R,
+    ) -> Option<R> {
+        let part = self.part(partition)?;
+        let mut shard = part.shard.write();
+        // Moved under the same lock as the tables: it is theirs.
+        let folded = Position(part.folded.load(Ordering::Acquire));
+        Some(work(&mut shard, folded))
+    }
+
     /// Up to where a partition's state is written. External effects wait for [`Engine::settle`], which syncs it.
     pub fn committed(&self, partition: Partition) -> Position {
         Position(self.part(partition).map_or(0, |part| part.committed.load(Ordering::Acquire)))

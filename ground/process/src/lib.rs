@@ -6,10 +6,12 @@
 
 mod commit;
 mod dedup;
+mod duplicates;
 mod engine;
 mod replay;
 mod worker;
 
+pub use duplicates::Duplicates;
 pub use engine::{Engine, Health, Options, Receipt};
 pub use replay::{Progress, replay};
 
