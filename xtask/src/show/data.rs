@@ -1,5 +1,6 @@
 //! The data side's items: contracts, quality, lineage, intake, people, features, jobs, exchange.
 
+mod browser;
 mod capture;
 mod exchange;
 mod jobs;
@@ -17,7 +18,7 @@ use crate::table::Item;
 
 /// In the order of the acceptance list.
 pub fn items() -> Vec<Item> {
-    vec![quality::ITEM, lineage::ITEM, exchange::ITEM, capture::ITEM, jobs::ITEM]
+    vec![quality::ITEM, lineage::ITEM, exchange::ITEM, browser::ITEM, capture::ITEM, jobs::ITEM]
 }
 
 /// An empty folder for what an item leaves behind; what an earlier run left is removed.
