@@ -52,8 +52,12 @@ fn change(project: &Path, from: &str, to: &str) {
 /// What is left of a run: imports, model versions with their gate's words, streams without the jobs' own notes.
 fn left(project: &Path) -> Value {
     let imports = printed(project, &["--json", "import", "--list"]);
-    let mut imports: Vec<Value> =
-        imports.as_array().unwrap().iter().map(|import| json!([import[0], import[1]["counts"], import[1]["stage"]])).collect();
+    let mut imports: Vec<Value> = imports
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|import| json!([import[0], import[1]["counts"], import[1]["stage"]]))
+        .collect();
     imports.sort_by_key(Value::to_string);
     let models = check(project, &["models", "response"], 0, &[]).0;
     let mut streams = printed(project, &["--json", "status"])["streams"].clone();
@@ -68,7 +72,16 @@ fn left(project: &Path) -> Value {
 }
 
 const STEPS: [&str; 10] = [
-    "consents", "customers", "orders", "visits", "campaigns", "responses", "quality", "features", "train", "evaluate",
+    "consents",
+    "customers",
+    "orders",
+    "visits",
+    "campaigns",
+    "responses",
+    "quality",
+    "features",
+    "train",
+    "evaluate",
 ];
 
 #[test]
@@ -77,13 +90,17 @@ fn a_kill_in_any_step_changes_nothing_in_the_result() {
     let calm = shop(dir.path(), "400");
     let killed = dir.path().join("killed");
     copy(&calm, &killed);
-    let code = command(&calm, &["jobs", "run", "nightly", "--run", "n"]).output().unwrap().status.code().unwrap();
+    let code =
+        command(&calm, &["jobs", "run", "nightly", "--run", "n"]).output().unwrap().status.code().unwrap();
     assert!(code == 0 || code == 1, "the gate may refuse so small a shop");
 
     // Each step is killed as soon as it says that it begins: what it does is then under way or done, but not on record.
     for step in STEPS {
-        let mut child =
-            command(&killed, &["jobs", "run", "nightly", "--run", "n"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = command(&killed, &["jobs", "run", "nightly", "--run", "n"])
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let begins = format!("step=\"{step}\"");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let found = lines.any(|line| line.contains("step begins") && line.contains(&begins));
@@ -91,12 +108,19 @@ fn a_kill_in_any_step_changes_nothing_in_the_result() {
         child.wait().unwrap();
         assert!(found, "{step} did not begin");
     }
-    assert_eq!(command(&killed, &["jobs", "run", "nightly", "--run", "n"]).output().unwrap().status.code(), Some(code));
+    assert_eq!(
+        command(&killed, &["jobs", "run", "nightly", "--run", "n"]).output().unwrap().status.code(),
+        Some(code)
+    );
 
     let run = printed(&killed, &["--json", "jobs", "show", "nightly", "n"]);
     for step in run["steps"].as_array().unwrap() {
-        let attempts: Vec<&str> =
-            step["attempts"].as_array().unwrap().iter().map(|attempt| attempt["ended"].as_str().unwrap()).collect();
+        let attempts: Vec<&str> = step["attempts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|attempt| attempt["ended"].as_str().unwrap())
+            .collect();
         let last = if code == 1 && step["step"] == "evaluate" { "failed" } else { "done" };
         // The next step's process may have found the last step's ending on record.
         assert!(attempts == ["cut_off", last] || attempts == [last], "{}: {attempts:?}", step["step"]);
@@ -122,7 +146,9 @@ fn a_kill_in_any_step_changes_nothing_in_the_result() {
 fn a_scheduler_outside_does_one_step_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let shop = shop(dir.path(), "60");
-    let step = |step: &str, code, texts: &[&str]| check(&shop, &["jobs", "step", "nightly", step, "--run", "r"], code, texts);
+    let step = |step: &str, code, texts: &[&str]| {
+        check(&shop, &["jobs", "step", "nightly", step, "--run", "r"], code, texts)
+    };
     step("orders", 3, &["MR4603", "it needs customers"]);
     step("ordres", 3, &["there is no step `nightly/ordres`"]);
     check(&shop, &["jobs", "step", "nigthly", "orders", "--run", "r"], 3, &["MR4602", "known: nightly"]);
@@ -166,12 +192,28 @@ fn broken_job_files_are_found_by_line() {
     let dir = tempfile::tempdir().unwrap();
     let shop = shop(dir.path(), "20");
     for (from, to, texts) in [
-        ("30 3 * * *", "30 25 * * *", ["jobs/nightly.yaml:6: error MR4601", "`25` of the hour is not 0 to 23"]),
-        ("Europe/Berlin", "Europe/Bärlin", ["jobs/nightly.yaml:7: error MR4601", "`Europe/Bärlin` is no time zone"]),
+        (
+            "30 3 * * *",
+            "30 25 * * *",
+            ["jobs/nightly.yaml:6: error MR4601", "`25` of the hour is not 0 to 23"],
+        ),
+        (
+            "Europe/Berlin",
+            "Europe/Bärlin",
+            ["jobs/nightly.yaml:7: error MR4601", "`Europe/Bärlin` is no time zone"],
+        ),
         ("time_zone: Europe/Berlin\n", "", ["error MR4600", "a schedule needs its `time_zone`"]),
-        ("needs: [quality, consents]", "needs: [train]", ["MR4600", "in a circle: features → train → features"]),
+        (
+            "needs: [quality, consents]",
+            "needs: [train]",
+            ["MR4600", "in a circle: train → features → train"],
+        ),
         ("needs: [quality, consents]", "needs: [qualty]", ["MR4600", "it needs `qualty`, which is no step"]),
-        ("train: { model: response }", "train: { model: respnse }", ["MR4600", "there is no model `respnse`"]),
+        (
+            "train: { model: response }",
+            "train: { model: respnse }",
+            ["MR4600", "there is no model `respnse`"],
+        ),
         ("stream: visits", "stream: visit", ["MR4600", "no contract describes the stream `visit`"]),
         ("step: orders,", "step: customers,", ["MR4600", "there are two steps of this name"]),
         (", features: {} }", " }", ["MR4600", "step `features` does nothing"]),
@@ -192,6 +234,10 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { drop(std::fs::copy(entry.path(), to).unwrap()) }
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to)
+        } else {
+            drop(std::fs::copy(entry.path(), to).unwrap())
+        }
     }
 }

@@ -27,12 +27,14 @@ const MAX_RUNS: usize = 1_000;
 
 /// Starts running what is due.
 pub(crate) fn start(house: &Arc<House>) -> Result<JobRunner, Error> {
-    JobRunner::start(house).map_err(|error| Error::Runtime { source: std::io::Error::other(error.to_string()) })
+    JobRunner::start(house)
+        .map_err(|error| Error::Runtime { source: std::io::Error::other(error.to_string()) })
 }
 
 /// The routes of jobs.
 pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
-    let step = "Does a step of a run driven from outside, once: asked again, it waits on or says what came out.";
+    let step =
+        "Does a step of a run driven from outside, once: asked again, it waits on or says what came out.";
     table
         .add(
             Spec::get("/v1/jobs", "jobs", "Every job, when it is due next, and its latest run.")
@@ -49,14 +51,20 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             runs,
         )
         .add(
-            Spec::post("/v1/jobs/{job}/runs", "jobs", "Opens a run; what failed in it before gets another chance.")
-                .scope(Scope::Jobs)
-                .takes::<RunAsked>()
-                .gives::<Run>(),
+            Spec::post(
+                "/v1/jobs/{job}/runs",
+                "jobs",
+                "Opens a run; what failed in it before gets another chance.",
+            )
+            .scope(Scope::Jobs)
+            .takes::<RunAsked>()
+            .gives::<Run>(),
             open,
         )
         .add(
-            Spec::get("/v1/jobs/{job}/runs/{run}", "jobs", "A run and its steps.").scope(Scope::Read).gives::<Run>(),
+            Spec::get("/v1/jobs/{job}/runs/{run}", "jobs", "A run and its steps.")
+                .scope(Scope::Read)
+                .gives::<Run>(),
             run,
         )
         .add(
@@ -277,7 +285,9 @@ async fn runs(
 ) -> Result<Json<Runs>, Problem> {
     let limit = limit.unwrap_or(RUNS);
     if limit == 0 || limit > MAX_RUNS {
-        return Err(Refusal::Query { reason: format!("limit={limit} is not between 1 and {MAX_RUNS}") }.into());
+        return Err(
+            Refusal::Query { reason: format!("limit={limit} is not between 1 and {MAX_RUNS}") }.into()
+        );
     }
     let runs = door.ask(&id, move |house| house.job_runs(&job, limit)).await?;
     Ok(Json(Runs { runs: runs.into_iter().map(Run::from).collect() }))

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 /// Asks for a step until it no longer runs.
 fn step(served: &Served, step: &str, run: &str) -> Value {
     loop {
-        let answer = served.post(&format!("/v1/jobs/prices/steps/{step}"), &json!({"run": run, "wait_seconds": 5}));
+        let answer =
+            served.post(&format!("/v1/jobs/prices/steps/{step}"), &json!({"run": run, "wait_seconds": 5}));
         assert_eq!(answer.status, 200, "{}", answer.body);
         if answer.json()["state"] != "running" {
             return answer.json();
@@ -38,10 +39,16 @@ fn a_scheduler_outside_does_the_steps_of_a_run_once_each() {
     assert_eq!((done["state"].as_str(), done["n_attempts"].as_u64()), (Some("done"), Some(1)));
     assert_eq!(step(&served, "features", "r+1"), done, "asked again, it says what came out");
     let late = step(&served, "orders", "r+1");
-    assert_eq!((late["state"].as_str(), late["attempts"][0]["code"].as_str()), (Some("resting"), Some("MR2020")));
+    assert_eq!(
+        (late["state"].as_str(), late["attempts"][0]["code"].as_str()),
+        (Some("resting"), Some("MR2020"))
+    );
     assert_eq!(late["attempts"][0]["again"], true);
     let run = served.get("/v1/jobs/prices/runs/r+1").json();
-    assert_eq!((run["driver"].as_str(), run["state"].as_str(), run["by"].as_str()), (Some("outside"), Some("open"), Some("tests")));
+    assert_eq!(
+        (run["driver"].as_str(), run["state"].as_str(), run["by"].as_str()),
+        (Some("outside"), Some("open"), Some("tests"))
+    );
     assert_eq!(served.get("/v1/jobs/prices/runs").json()["runs"].as_array().unwrap().len(), 1);
     let cancelled = served.ask("DELETE", "/v1/jobs/prices/runs/r+1", &[], None);
     assert_eq!(cancelled.json()["state"], "cancelled", "{}", cancelled.body);
@@ -56,7 +63,10 @@ fn the_house_drives_a_run_until_it_is_done_or_failed() {
     served.house.drive_run("prices", "by-hand", |_| true).unwrap();
     let run = served.get("/v1/jobs/prices/runs/by-hand").json();
     assert_eq!(run["state"], "failed");
-    assert_eq!((run["steps"][0]["state"].as_str(), run["steps"][1]["state"].as_str()), (Some("done"), Some("failed")));
+    assert_eq!(
+        (run["steps"][0]["state"].as_str(), run["steps"][1]["state"].as_str()),
+        (Some("done"), Some("failed"))
+    );
     assert_eq!(run["steps"][1]["n_attempts"], 2, "as often as the file says");
     let outside = served.post("/v1/jobs/prices/steps/orders", &json!({"run": "by-hand"}));
     assert_eq!((outside.status, outside.code().as_str()), (409, "MR4607"));

@@ -79,7 +79,9 @@ impl Cron {
     fn ever(&self) -> bool {
         let leap = Date::constant(2096, 1, 1);
         let dates = leap.series(jiff::Span::new().days(1));
-        dates.take_while(|date| date.year() < leap.year() + YEARS_TO_LOOK + 1).any(|date| self.names_date(date))
+        dates
+            .take_while(|date| date.year() < leap.year() + YEARS_TO_LOOK + 1)
+            .any(|date| self.names_date(date))
     }
 }
 
@@ -94,7 +96,9 @@ impl FromStr for Cron {
             Some(_) => {
                 let known = NICKNAMES.iter().find(|(nickname, _)| *nickname == trimmed);
                 let names = || NICKNAMES.map(|(nickname, _)| nickname).join(", ");
-                known.map(|(_, spelt)| *spelt).ok_or_else(|| wrong(format!("known short forms: {}", names())))?
+                known
+                    .map(|(_, spelt)| *spelt)
+                    .ok_or_else(|| wrong(format!("known short forms: {}", names())))?
             }
         };
         let parts: Vec<&str> = spelt.split_whitespace().collect();
@@ -143,7 +147,8 @@ impl Field {
                 None => (item, None),
                 Some((range, step)) => {
                     let step = step.parse::<u32>().ok().filter(|step| *step > 0 && *step <= self.high);
-                    let step = step.ok_or_else(|| format!("`{item}` of the {}: no step after `/`", self.name))?;
+                    let step =
+                        step.ok_or_else(|| format!("`{item}` of the {}: no step after `/`", self.name))?;
                     (range, Some(step))
                 }
             };

@@ -72,7 +72,9 @@ pub fn check_steps(steps: &[StepPlan]) -> Vec<Flaw> {
     }
     if let Some(circle) = circle(steps) {
         let step = circle.first().cloned().unwrap_or_default();
-        flaws.push(Flaw { step, what: format!("steps need each other in a circle: {}", circle.join(" → ")) });
+        flaws.push(Flaw {
+            step, what: format!("steps need each other in a circle: {}", circle.join(" → "))
+        });
     }
     flaws
 }
@@ -99,9 +101,10 @@ fn circle(steps: &[StepPlan]) -> Option<Vec<String>> {
     let mut way: Vec<&str> = Vec::new();
     while !way.contains(&at) {
         way.push(at);
-        let next = needs.get(at)?.iter().find(|need| {
-            needs.contains_key(need.as_str()) && !settled.contains(need.as_str())
-        })?;
+        let next = needs
+            .get(at)?
+            .iter()
+            .find(|need| needs.contains_key(need.as_str()) && !settled.contains(need.as_str()))?;
         at = needs.get_key_value(next.as_str())?.0;
     }
     let start = way.iter().position(|name| *name == at)?;

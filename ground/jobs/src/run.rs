@@ -224,7 +224,9 @@ impl Run {
                 StepState::Ready => ready.push(step),
                 StepState::Begun if !is_running(&step.plan.name) => ready.push(step),
                 StepState::Resting { until } if until <= now => ready.push(step),
-                StepState::Resting { until } => wake = Some(wake.map_or(until, |known: Instant| known.min(until))),
+                StepState::Resting { until } => {
+                    wake = Some(wake.map_or(until, |known: Instant| known.min(until)))
+                }
                 _ => {}
             }
         }
@@ -234,7 +236,10 @@ impl Run {
     pub(crate) fn begin(&mut self, step: &str, attempt: u32, at: Instant) {
         let Some(step) = self.steps.iter_mut().find(|known| known.plan.name == step) else { return };
         let is_done = |last: &Attempt| matches!(last.ending, Some(Ending::Done { .. }));
-        if self.cancelled.is_some() || attempt != step.n_attempts + 1 || step.attempts.last().is_some_and(is_done) {
+        if self.cancelled.is_some()
+            || attempt != step.n_attempts + 1
+            || step.attempts.last().is_some_and(is_done)
+        {
             return;
         }
         if let Some(last) = step.attempts.last_mut()
@@ -252,7 +257,8 @@ impl Run {
 
     pub(crate) fn end(&mut self, step: &str, attempt: u32, ending: Ending, at: Instant) {
         let Some(step) = self.steps.iter_mut().find(|known| known.plan.name == step) else { return };
-        let Some(last) = step.attempts.last_mut().filter(|last| last.number == attempt && last.ending.is_none())
+        let Some(last) =
+            step.attempts.last_mut().filter(|last| last.number == attempt && last.ending.is_none())
         else {
             return;
         };

@@ -29,27 +29,62 @@ fn check(cron: &str, zone: &str, after: &str, expected: &[&str]) {
 #[test]
 fn a_schedule_names_local_times() {
     check("30 3 * * *", "Europe/Berlin", "2026-11-24", &["2026-11-24T02:30:00Z", "2026-11-25T02:30:00Z"]);
-    check("*/20 9-10 * * mon-fri", "UTC", "2026-11-27T10:30:00Z", &["2026-11-27T10:40:00Z", "2026-11-30T09:00:00Z"]);
+    check(
+        "*/20 9-10 * * mon-fri",
+        "UTC",
+        "2026-11-27T10:30:00Z",
+        &["2026-11-27T10:40:00Z", "2026-11-30T09:00:00Z"],
+    );
     check("0 0 29 2 *", "UTC", "2026-11-24", &["2028-02-29", "2032-02-29"]);
     check("0 0 29 2 *", "UTC", "2096-03-01", &["2104-02-29"]);
-    check("0 12 1,15 jan,JUL *", "UTC", "2026-11-24", &["2027-01-01T12:00:00Z", "2027-01-15T12:00:00Z", "2027-07-01T12:00:00Z"]);
+    check(
+        "0 12 1,15 jan,JUL *",
+        "UTC",
+        "2026-11-24",
+        &["2027-01-01T12:00:00Z", "2027-01-15T12:00:00Z", "2027-07-01T12:00:00Z"],
+    );
     check("@hourly", "Asia/Kolkata", "2026-11-24", &["2026-11-24T00:30:00Z", "2026-11-24T01:30:00Z"]);
     // Day of the month and of the week: either is enough, unless one is a star (crontab(5)).
     check("0 0 13 * 5", "UTC", "2026-11-01", &["2026-11-06", "2026-11-13", "2026-11-20"]);
     check("0 0 */1 * 7", "UTC", "2026-11-24", &["2026-11-29", "2026-12-06"]);
-    check("5/25 0 * * *", "UTC", "2026-11-24", &["2026-11-24T00:05:00Z", "2026-11-24T00:30:00Z", "2026-11-24T00:55:00Z"]);
+    check(
+        "5/25 0 * * *",
+        "UTC",
+        "2026-11-24",
+        &["2026-11-24T00:05:00Z", "2026-11-24T00:30:00Z", "2026-11-24T00:55:00Z"],
+    );
 }
 
 #[test]
 fn a_time_of_day_is_due_once_on_every_day() {
     // Berlin 2026-03-29: 02:00 to 03:00 does not exist. 02:30 is moved on to 03:30 summer time.
-    check("30 2 * * *", "Europe/Berlin", "2026-03-28T02:00:00Z", &["2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"]);
+    check(
+        "30 2 * * *",
+        "Europe/Berlin",
+        "2026-03-28T02:00:00Z",
+        &["2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"],
+    );
     // 2026-10-25: 02:00 to 03:00 comes twice. The first counts.
-    check("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
+    check(
+        "30 2 * * *",
+        "Europe/Berlin",
+        "2026-10-24T12:00:00Z",
+        &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"],
+    );
     // Midnight itself is the gap.
-    check("0 0 * * *", "America/Santiago", "2026-09-05T12:00:00Z", &["2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z"]);
+    check(
+        "0 0 * * *",
+        "America/Santiago",
+        "2026-09-05T12:00:00Z",
+        &["2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z"],
+    );
     // Samoa had no 30 December 2011: its times fall on the next day's, and are due once.
-    check("0 9 * * *", "Pacific/Apia", "2011-12-29T12:00:00Z", &["2011-12-29T19:00:00Z", "2011-12-30T19:00:00Z", "2011-12-31T19:00:00Z"]);
+    check(
+        "0 9 * * *",
+        "Pacific/Apia",
+        "2011-12-29T12:00:00Z",
+        &["2011-12-29T19:00:00Z", "2011-12-30T19:00:00Z", "2011-12-31T19:00:00Z"],
+    );
 }
 
 #[test]
@@ -94,16 +129,27 @@ fn what_is_no_schedule_is_told() {
 #[test]
 fn what_was_missed_is_caught_up_as_the_job_says() {
     let schedule = Schedule::parse("0 3 * * *", "UTC").unwrap();
-    let job = |last: Option<&str>| Job { since: at("2026-11-01T12:00:00Z"), last_due: last.map(at), ..Job::default() };
+    let job = |last: Option<&str>| Job {
+        since: at("2026-11-01T12:00:00Z"),
+        last_due: last.map(at),
+        ..Job::default()
+    };
     let due = |last, catch_up, now| schedule.due(&job(last), catch_up, at(now)).map(|due| due.to_string());
     let late = "2026-11-05T09:00:00Z";
     assert_eq!(due(None, CatchUp::Latest, late).as_deref(), Some("2026-11-05T03:00:00Z"));
     assert_eq!(due(None, CatchUp::All, late).as_deref(), Some("2026-11-02T03:00:00Z"));
-    assert_eq!(due(Some("2026-11-02T03:00:00Z"), CatchUp::All, late).as_deref(), Some("2026-11-03T03:00:00Z"));
+    assert_eq!(
+        due(Some("2026-11-02T03:00:00Z"), CatchUp::All, late).as_deref(),
+        Some("2026-11-03T03:00:00Z")
+    );
     assert_eq!(due(None, CatchUp::None, late), None);
     assert_eq!(due(None, CatchUp::None, "2026-11-05T03:00:01Z").as_deref(), Some("2026-11-05T03:00:00Z"));
     assert_eq!(due(Some("2026-11-05T03:00:00Z"), CatchUp::Latest, late), None);
-    assert_eq!(due(None, CatchUp::Latest, "2026-11-02T02:59:59Z"), None, "nothing from before the job was there");
+    assert_eq!(
+        due(None, CatchUp::Latest, "2026-11-02T02:59:59Z"),
+        None,
+        "nothing from before the job was there"
+    );
 }
 
 #[test]
@@ -122,9 +168,14 @@ fn plan(name: &str, needs: &[&str]) -> StepPlan {
 
 #[test]
 fn circles_and_strangers_are_found() {
-    let what = |steps: &[StepPlan]| -> Vec<String> { check_steps(steps).into_iter().map(|flaw| flaw.what).collect() };
+    let what = |steps: &[StepPlan]| -> Vec<String> {
+        check_steps(steps).into_iter().map(|flaw| flaw.what).collect()
+    };
     assert!(what(&[plan("a", &[]), plan("b", &["a"]), plan("c", &["a", "b"])]).is_empty());
-    assert_eq!(what(&[plan("a", &["b"]), plan("b", &["c"]), plan("c", &["b"])]), ["steps need each other in a circle: b → c → b"]);
+    assert_eq!(
+        what(&[plan("a", &["b"]), plan("b", &["c"]), plan("c", &["b"])]),
+        ["steps need each other in a circle: b → c → b"]
+    );
     assert_eq!(what(&[plan("a", &["a"])]), ["steps need each other in a circle: a → a"]);
     assert_eq!(what(&[plan("a", &["x"])]), ["it needs `x`, which is no step of this job"]);
     assert_eq!(what(&[plan("a", &[]), plan("a", &[])]), ["there are two steps of this name"]);
@@ -132,7 +183,9 @@ fn circles_and_strangers_are_found() {
 
 #[test]
 fn names_are_plain() {
-    for (name, fits) in [("nightly", true), ("a_b-2", true), ("", false), ("a/b", false), ("ä", false), ("a b", false)] {
+    for (name, fits) in
+        [("nightly", true), ("a_b-2", true), ("", false), ("a/b", false), ("ä", false), ("a b", false)]
+    {
         assert_eq!(check_name("job", name).is_ok(), fits, "{name}");
     }
     assert!(check_run("manual__2026-11-24T09:00:00.123456+00:00").is_ok(), "Airflow's run ids");
@@ -151,7 +204,12 @@ struct Ledger {
 
 impl Ledger {
     fn new() -> Self {
-        Self { tables: Tables::open(&Scope::memory(Partition::CONTROL)), n: 0, seen: BTreeSet::new(), log: Vec::new() }
+        Self {
+            tables: Tables::open(&Scope::memory(Partition::CONTROL)),
+            n: 0,
+            seen: BTreeSet::new(),
+            log: Vec::new(),
+        }
     }
 
     /// Writes a note as the house does: one that is there already changes nothing.
@@ -194,7 +252,13 @@ impl Ledger {
     }
 
     fn end(&mut self, step: &str, attempt: u32, ending: Ending) {
-        self.write(&Note::Ended { job: "nightly".into(), run: "r".into(), step: step.into(), attempt, ending });
+        self.write(&Note::Ended {
+            job: "nightly".into(),
+            run: "r".into(),
+            step: step.into(),
+            attempt,
+            ending,
+        });
     }
 
     fn digest(&mut self) -> Digest {
@@ -226,7 +290,8 @@ fn a_failure_rests_then_ends_what_depends_on_it_and_nothing_else() {
     ledger.end("import", attempt, failed(true));
     let StepState::Resting { until } = ledger.states()[0] else { panic!("{:?}", ledger.states()) };
     let run = ledger.run();
-    let names = |now| run.ready(now, |_| false).0.iter().map(|step| step.plan.name.clone()).collect::<Vec<_>>();
+    let names =
+        |now| run.ready(now, |_| false).0.iter().map(|step| step.plan.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(until - Span::from_micros(1)), ["prices"]);
     assert_eq!(names(until), ["import", "prices"]);
     assert_eq!(run.ready(until - Span::from_secs(1), |_| false).1, Some(until));
@@ -242,7 +307,13 @@ fn a_failure_rests_then_ends_what_depends_on_it_and_nothing_else() {
 
     // Another chance, by another plan: what is done stays.
     let steps = vec![plan("import", &[]), plan("prices", &[]), plan("train", &["import", "prices"])];
-    ledger.write(&Note::Reopened { job: "nightly".into(), run: "r".into(), time: 1, by: "mara".into(), steps });
+    ledger.write(&Note::Reopened {
+        job: "nightly".into(),
+        run: "r".into(),
+        time: 1,
+        by: "mara".into(),
+        steps,
+    });
     assert_eq!(ledger.states(), [StepState::Ready, StepState::Done, StepState::Waiting]);
     assert!(ledger.run().ended_at.is_none());
     let attempt = ledger.begin("import");

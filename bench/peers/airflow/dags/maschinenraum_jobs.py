@@ -18,8 +18,8 @@ import subprocess
 from datetime import timedelta
 
 import yaml
-from airflow.exceptions import AirflowFailException
 from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowFailException
 
 BINARY = os.environ.get("MASCHINENRAUM_BINARY", "maschinenraum")
 PROJECT = pathlib.Path(os.environ["MASCHINENRAUM_PROJECT"])
@@ -51,7 +51,8 @@ def dag_of(spec):
 
             @task(
                 task_id=plan["step"],
-                retries=retry["attempts"] - 1,
+                # A server that is away for a moment is no failure of the step: a few retries whatever the job says.
+                retries=max(retry["attempts"] - 1, 3),
                 retry_delay=span(retry["first_after"]),
                 max_retry_delay=span(retry["most"]),
                 retry_exponential_backoff=True,

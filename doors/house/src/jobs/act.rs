@@ -120,7 +120,9 @@ impl Act {
     /// What it says that cannot be.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
-            Self::Import(Import { files, .. }) | Self::Consents(Consents { files }) if files.trim().is_empty() => {
+            Self::Import(Import { files, .. }) | Self::Consents(Consents { files })
+                if files.trim().is_empty() =>
+            {
                 Err("`files` is empty".to_owned())
             }
             Self::Quality(act) if !(0.0..=100.0).contains(&act.most_refused_percent) => {
@@ -147,11 +149,20 @@ impl Act {
         };
         let mut missing = Vec::new();
         let unknown = |name: &&String| project.contracts.newest_named(name).is_none();
-        missing.extend(streams.into_iter().filter(unknown).map(|name| format!("no contract describes the stream `{name}`")));
+        missing.extend(
+            streams
+                .into_iter()
+                .filter(unknown)
+                .map(|name| format!("no contract describes the stream `{name}`")),
+        );
         let unknown = |name: &&String| !project.models.iter().any(|spec| spec.model == **name);
-        missing.extend(models.into_iter().filter(unknown).map(|name| format!("there is no model `{name}` in models/")));
+        missing.extend(
+            models.into_iter().filter(unknown).map(|name| format!("there is no model `{name}` in models/")),
+        );
         let unknown = |name: &&String| project.views.find(name).is_none();
-        missing.extend(views.into_iter().filter(unknown).map(|name| format!("there is no view `{name}` in features/")));
+        missing.extend(
+            views.into_iter().filter(unknown).map(|name| format!("there is no view `{name}` in features/")),
+        );
         missing
     }
 }

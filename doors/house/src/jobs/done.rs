@@ -33,7 +33,10 @@ impl From<Error> for Stop {
         let message = match &error {
             // What stands in the row is not for the open part of the journal (LAW 4).
             Error::Intake(intake::Error::Broken { path, row, .. }) => {
-                format!("`{}`: row {row} cannot be read; `maschinenraum check --file` says why", path.display())
+                format!(
+                    "`{}`: row {row} cannot be read; `maschinenraum check --file` says why",
+                    path.display()
+                )
             }
             error => error.to_string(),
         };
@@ -52,7 +55,9 @@ impl House {
     pub(super) fn do_step(&self, run: &Run, step: &Step) -> Result<Value, Stop> {
         let act = Act::from_text(&step.plan.act).ok_or_else(|| Stop {
             code: "MR4600".to_owned(),
-            message: "this build does not know what the step is to do; `jobs run` takes it from the file anew".to_owned(),
+            message:
+                "this build does not know what the step is to do; `jobs run` takes it from the file anew"
+                    .to_owned(),
             report: None,
             again: false,
         })?;
@@ -74,7 +79,10 @@ impl House {
         let local = spec.and_then(|spec| spec.schedule.as_ref()).map(|schedule| schedule.local_date(at));
         let date = local.unwrap_or_else(|| at.to_string().chars().take(10).collect());
         let unreadable = |source| {
-            Stop::from(Error::Intake(intake::Error::Unreadable { path: self.project().dir.join(pattern), source }))
+            Stop::from(Error::Intake(intake::Error::Unreadable {
+                path: self.project().dir.join(pattern),
+                source,
+            }))
         };
         let found = files::find(&self.project().dir, pattern, &date).map_err(unreadable)?;
         if found.is_empty() {
@@ -87,7 +95,8 @@ impl House {
         let mut brought = Vec::new();
         for file in self.files_of(run, &act.files)? {
             let done = self.import(&file, &act.stream, |_| {})?;
-            let refused: BTreeMap<&String, u64> = done.reasons.iter().map(|(reason, (n, _))| (reason, *n)).collect();
+            let refused: BTreeMap<&String, u64> =
+                done.reasons.iter().map(|(reason, (n, _))| (reason, *n)).collect();
             let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
             // Nothing of which attempt it was: done at once or after a crash, the report is the same.
             brought.push(json!({
@@ -158,7 +167,8 @@ impl House {
     fn settle_features(&self, act: &Features) -> Result<Value, Stop> {
         self.engine().settle(WAIT).map_err(Error::from)?;
         let all = self.project().views.iter();
-        let views = all.filter(|view| act.views.is_empty() || act.views.iter().any(|name| name == view.name()));
+        let views =
+            all.filter(|view| act.views.is_empty() || act.views.iter().any(|name| name == view.name()));
         let shown: Vec<Value> = views
             .map(|view| json!({ "view": view.name(), "version": view.version(), "fingerprint": view.fingerprint() }))
             .collect();
@@ -170,7 +180,6 @@ impl House {
         let report = &done.outcome.report;
         Ok(json!({
             "model": act.model,
-            "dataset": report.dataset.hash(),
             "examples": report.dataset.n_rows,
             "without_consent": done.n_without_consent,
             "open": done.n_open,
@@ -210,13 +219,16 @@ impl House {
             if passed && chosen.is_none() {
                 chosen = Some(version.number);
             }
-            shown.push(json!({ "version": version.number, "auc": version.metrics.auc.value, "gate": verdict }));
+            shown.push(
+                json!({ "version": version.number, "auc": version.metrics.auc.value, "gate": verdict }),
+            );
         }
         let report = json!({ "model": act.model, "chosen": chosen, "versions": shown });
         if chosen.is_some() {
             return Ok(report);
         }
-        let message = format!("the gate lets no version of `{}` on; `maschinenraum models {0}` says why", act.model);
+        let message =
+            format!("the gate lets no version of `{}` on; `maschinenraum models {0}` says why", act.model);
         Err(refused(message, report))
     }
 }
@@ -227,7 +239,9 @@ fn imports_before(run: &Run, step: &Step) -> Vec<(String, u64, u64)> {
     let mut open: Vec<&str> = step.plan.needs.iter().map(String::as_str).collect();
     while let Some(name) = open.pop() {
         if before.insert(name) {
-            open.extend(run.step(name).into_iter().flat_map(|step| step.plan.needs.iter().map(String::as_str)));
+            open.extend(
+                run.step(name).into_iter().flat_map(|step| step.plan.needs.iter().map(String::as_str)),
+            );
         }
     }
     let mut imports = Vec::new();
@@ -235,7 +249,8 @@ fn imports_before(run: &Run, step: &Step) -> Vec<(String, u64, u64)> {
         let report = step.report().and_then(|text| serde_json::from_str::<Value>(text).ok());
         let brought = report.as_ref().and_then(|report| report.get("imports")?.as_array());
         for import in brought.into_iter().flatten() {
-            let number = |name: &str| import.get("counts").and_then(|counts| counts.get(name)?.as_u64()).unwrap_or(0);
+            let number =
+                |name: &str| import.get("counts").and_then(|counts| counts.get(name)?.as_u64()).unwrap_or(0);
             if let Some(stream) = import.get("stream").and_then(Value::as_str) {
                 imports.push((stream.to_owned(), number("n_rows"), number("n_quarantined")));
             }
@@ -249,12 +264,15 @@ fn trained_in(run: &Run, model: &str) -> Vec<VersionNumber> {
     let mut versions = Vec::new();
     for step in &run.steps {
         let report = step.report().and_then(|text| serde_json::from_str::<Value>(text).ok());
-        let Some(report) = report.filter(|report| report.get("model").and_then(Value::as_str) == Some(model)) else {
+        let Some(report) = report.filter(|report| report.get("model").and_then(Value::as_str) == Some(model))
+        else {
             continue;
         };
         for role in ["baseline", "challenger"] {
             let version = report.get(role).and_then(|trained| trained.get("version"));
-            versions.extend(version.and_then(|version| serde_json::from_value::<VersionNumber>(version.clone()).ok()));
+            versions.extend(
+                version.and_then(|version| serde_json::from_value::<VersionNumber>(version.clone()).ok()),
+            );
         }
     }
     versions

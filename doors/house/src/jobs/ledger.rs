@@ -6,10 +6,10 @@ use std::time::{Duration, Instant as Moment};
 use event::{Instant, Subject};
 use jobs::{Driver, Ending, JOBS, MAX_CUT_OFF, Note, Run, RunState, StepState};
 
+use super::act::Act;
 use super::desk::{Claim, Place};
 use super::spec::JobSpec;
 use super::view::{JobView, RunView, StepView};
-use super::act::Act;
 use crate::Error;
 use crate::house::House;
 
@@ -175,11 +175,17 @@ impl House {
     ///
     /// # Errors
     /// Whatever the journal or the store says; a step that fails is no error.
-    pub fn drive_run(&self, job: &str, run: &str, mut go_on: impl FnMut(&RunView) -> bool) -> Result<RunView, Error> {
+    pub fn drive_run(
+        &self,
+        job: &str,
+        run: &str,
+        mut go_on: impl FnMut(&RunView) -> bool,
+    ) -> Result<RunView, Error> {
         loop {
             let known = self.known_run(job, run)?;
             let view = self.show_run(&known);
-            if known.ended_at.is_some() || !go_on(&view) {
+            // Told first, so that whoever looks sees the end too.
+            if !go_on(&view) || known.ended_at.is_some() {
                 return Ok(view);
             }
             let (ready, _) = known.ready(self.now(), |step| self.desk.is_running(job, run, step));
@@ -337,7 +343,9 @@ impl House {
     fn show_job(&self, spec: &JobSpec) -> Result<JobView, Error> {
         let known = self.in_control(|rooms| rooms.jobs.job(&spec.job))?.unwrap_or_default();
         let last_run = match &known.last_run {
-            Some(run) => self.in_control(|rooms| rooms.jobs.run(&spec.job, run))?.map(|run| self.show_run(&run)),
+            Some(run) => {
+                self.in_control(|rooms| rooms.jobs.run(&spec.job, run))?.map(|run| self.show_run(&run))
+            }
             None => None,
         };
         let words = |act: &str| Act::from_text(act).map_or_else(String::new, |act| act.words());

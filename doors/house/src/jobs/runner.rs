@@ -45,7 +45,8 @@ impl JobRunner {
             }
         };
         let thread = std::thread::Builder::new().name("jobs".to_owned()).spawn(work);
-        let thread = thread.map_err(|e| Error::Internal { reason: format!("the system gives no thread: {e}") })?;
+        let thread =
+            thread.map_err(|e| Error::Internal { reason: format!("the system gives no thread: {e}") })?;
         Ok(Self { stop, thread })
     }
 

@@ -80,10 +80,12 @@ impl JobSpec {
         let read: File = serde_saphyr::from_str(yaml).map_err(|e| vec![yaml_finding("MR4600", file, &e)])?;
         let mut findings = Vec::new();
         let line_of = |needle: &str| {
-            let at = yaml.lines().position(|line| line.trim_start().trim_start_matches("- ").starts_with(needle));
+            let at =
+                yaml.lines().position(|line| line.trim_start().trim_start_matches("- ").starts_with(needle));
             at.map_or(1, |at| at + 1)
         };
-        let mut add = |code, needle: &str, what: String| findings.push(finding(code, file, line_of(needle), what));
+        let mut add =
+            |code, needle: &str, what: String| findings.push(finding(code, file, line_of(needle), what));
         if let Err(error) = jobs::check_name("job", &read.job) {
             add(error.code(), "job:", error.to_string());
         }
@@ -129,7 +131,9 @@ impl JobSpec {
             }
             if tries.first_after <= Span::ZERO || tries.most < tries.first_after {
                 let (first, most) = (tries.first_after, tries.most);
-                let what = format!("`first_after: {first}` must be more than nothing and no more than `most: {most}`");
+                let what = format!(
+                    "`first_after: {first}` must be more than nothing and no more than `most: {most}`"
+                );
                 add("MR4600", &needle, what);
             }
             // What a step follows by default is the one written before it.
@@ -199,7 +203,9 @@ impl StepFile {
         match (acts.next(), acts.next()) {
             (Some(act), None) => Ok(act),
             (None, _) => Err(format!("step `{}` does nothing: one of {known} is expected", self.step)),
-            (Some(_), Some(_)) => Err(format!("step `{}` does several things: one of {known} is expected", self.step)),
+            (Some(_), Some(_)) => {
+                Err(format!("step `{}` does several things: one of {known} is expected", self.step))
+            }
         }
     }
 }

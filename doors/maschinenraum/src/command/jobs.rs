@@ -142,7 +142,9 @@ impl Place {
 
     fn jobs(&self) -> anyhow::Result<Value> {
         match self {
-            Self::Here(house) => Ok(json!({ "jobs": house.jobs()?.iter().map(job_shape).collect::<Vec<_>>() })),
+            Self::Here(house) => {
+                Ok(json!({ "jobs": house.jobs()?.iter().map(job_shape).collect::<Vec<_>>() }))
+            }
             Self::There(server) => server.ask("GET", "/v1/jobs", None),
         }
     }
@@ -188,12 +190,14 @@ impl Place {
                 Ok(serde_json::to_value(ended)?)
             }
             Self::There(server) => {
-                let mut view = server.ask("POST", &format!("/v1/jobs/{job}/runs"), Some(&json!({ "run": run })))?;
+                let mut view =
+                    server.ask("POST", &format!("/v1/jobs/{job}/runs"), Some(&json!({ "run": run })))?;
                 while text(&view, "state") == "open" {
                     tell(&view, &mut told);
                     std::thread::sleep(LOOK);
                     view = self.run(job, run)?;
                 }
+                tell(&view, &mut told);
                 Ok(view)
             }
         }
@@ -244,7 +248,12 @@ impl Server {
         let said = answer.body_mut().read_to_string()?;
         let value: Value = serde_json::from_str(&said).unwrap_or_default();
         if !answer.status().is_success() {
-            bail!("the server answers {}: {} ({})", answer.status(), text(&value, "message"), text(&value, "code"));
+            bail!(
+                "the server answers {}: {} ({})",
+                answer.status(),
+                text(&value, "message"),
+                text(&value, "code")
+            );
         }
         Ok(value)
     }
@@ -264,7 +273,9 @@ fn list(ctx: &Ctx, place: &Place) -> anyhow::Result<Code> {
                 run => format!("{run} {}", text(last, "state")),
             };
             let schedule = Some(text(job, "schedule")).filter(|text| !text.is_empty()).unwrap_or("by hand");
-            [text(job, "job"), text(job, "owner"), schedule, text(job, "next_due"), &last].map(str::to_owned).to_vec()
+            [text(job, "job"), text(job, "owner"), schedule, text(job, "next_due"), &last]
+                .map(str::to_owned)
+                .to_vec()
         })
         .collect();
     out::table(&["job", "owner", "schedule", "due next", "latest run"], &rows);
@@ -281,7 +292,12 @@ fn show(ctx: &Ctx, place: &Place, job: &str, run: Option<&str>, most: usize) -> 
         out::json(&json!({ "job": shown, "runs": runs.get("runs") }))?;
         return Ok(Code::Fine);
     }
-    out::line(&format!("{}: {} ({})", text(&shown, "job"), text(&shown, "description"), text(&shown, "owner")));
+    out::line(&format!(
+        "{}: {} ({})",
+        text(&shown, "job"),
+        text(&shown, "description"),
+        text(&shown, "owner")
+    ));
     match text(&shown, "schedule") {
         "" => out::line("run by hand or from outside"),
         schedule => out::line(&format!("due {schedule}, next {}", text(&shown, "next_due"))),
@@ -292,7 +308,13 @@ fn show(ctx: &Ctx, place: &Place, job: &str, run: Option<&str>, most: usize) -> 
     out::table(&["step", "does", "needs"], &rows);
     let rows: Vec<Vec<String>> = items(&runs, "runs")
         .map(|run| {
-            let row = [text(run, "run"), text(run, "state"), text(run, "by"), text(run, "opened_at"), text(run, "ended_at")];
+            let row = [
+                text(run, "run"),
+                text(run, "state"),
+                text(run, "by"),
+                text(run, "opened_at"),
+                text(run, "ended_at"),
+            ];
             row.map(str::to_owned).to_vec()
         })
         .collect();

@@ -80,7 +80,8 @@ fn run(place: &Place) -> Result<Figure> {
         serde_json::from_str(&ran(&mut at(&killed, &show), &[0])?)?,
     ];
     let left = |project: &Path, run: &Value| -> Result<Value> {
-        let imports: Value = serde_json::from_str(&ran(&mut at(project, &["--json", "import", "--list"]), &[0])?)?;
+        let imports: Value =
+            serde_json::from_str(&ran(&mut at(project, &["--json", "import", "--list"]), &[0])?)?;
         let mut imports: Vec<String> = imports
             .as_array()
             .into_iter()
@@ -173,7 +174,9 @@ impl House {
     fn begun(&self) -> Result<Vec<String>> {
         let log = std::fs::read_to_string(self.project.join("serve.log"))?;
         let lines = log.lines().filter(|line| line.contains("step begins"));
-        Ok(lines.filter_map(|line| Some(line.split("step=\"").nth(1)?.split('"').next()?.to_owned())).collect())
+        Ok(lines
+            .filter_map(|line| Some(line.split("step=\"").nth(1)?.split('"').next()?.to_owned()))
+            .collect())
     }
 
     fn restart_after_kill(mut self) -> Result<Self> {
@@ -227,7 +230,10 @@ impl Airflow {
         let path = std::env::var("PATH").unwrap_or_default();
         let environment = vec![
             own("AIRFLOW_HOME", &home.display().to_string()),
-            own("AIRFLOW__CORE__DAGS_FOLDER", &place.root.join("bench/peers/airflow/dags").display().to_string()),
+            own(
+                "AIRFLOW__CORE__DAGS_FOLDER",
+                &place.root.join("bench/peers/airflow/dags").display().to_string(),
+            ),
             own("AIRFLOW__CORE__LOAD_EXAMPLES", "False"),
             own("AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION", "False"),
             own("AIRFLOW__CORE__PARALLELISM", "2"),
@@ -253,7 +259,8 @@ impl Airflow {
         let child = command.spawn().context("airflow does not start")?;
         let airflow = Self { child, program: program.to_owned(), environment };
         let started = Instant::now();
-        while !airflow.ask(&["dags", "list", "--output", "plain"])?.contains(&format!("maschinenraum_{JOB}")) {
+        while !airflow.ask(&["dags", "list", "--output", "plain"])?.contains(&format!("maschinenraum_{JOB}"))
+        {
             if started.elapsed() > PATIENCE {
                 bail!("airflow does not list the DAG; see airflow.log in {}", folder.display());
             }
@@ -279,7 +286,8 @@ impl Airflow {
     fn state(&self, patience: Duration) -> Result<String> {
         let started = Instant::now();
         loop {
-            let said = self.ask(&["dags", "list-runs", &format!("maschinenraum_{JOB}"), "--output", "json"])?;
+            let said =
+                self.ask(&["dags", "list-runs", &format!("maschinenraum_{JOB}"), "--output", "json"])?;
             let json = said.get(said.find('[').unwrap_or_default()..).unwrap_or_default();
             let runs: Value = serde_json::from_str(json.trim()).unwrap_or_default();
             let state = runs[0]["state"].as_str().unwrap_or("unknown").to_owned();
