@@ -245,6 +245,15 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_no_record_could_hold_is_left_out_and_named() {
+        let huge = "x".repeat((16 << 20) + 1);
+        check(b'd', &message(b'I', &[(b'N', &["7", "paid", &huge])]), json!({
+            "__op": "insert", "id": 7, "status": "paid", "__too_large": ["note"]}));
+        check(b'f', &message(b'U', &[(b'O', &["7", "paid", &huge]), (b'N', &["7", "sent", "~"])]), json!({
+            "__op": "update", "id": 7, "status": "sent", "__too_large": ["note"], "__before": {"id": 7, "status": "paid"}}));
+    }
+
+    #[test]
     fn changes_are_numbered_whether_wanted_or_not() {
         let mut assembler = Assembler::new(["public.orders".to_owned()]);
         assembler.take(&begin(100)).unwrap();

@@ -151,6 +151,9 @@ impl Table {
     }
 }
 
+/// The longest value that a document takes. PostgreSQL's go up to a gigabyte, which no record could hold.
+const MAX_VALUE: usize = 16 << 20;
+
 /// What is said of each change beside its row.
 pub(crate) struct Mark {
     pub op: Op,
@@ -161,7 +164,7 @@ pub(crate) struct Mark {
 }
 
 /// The document of a row. A value that the server left out is taken from the old row, where that is told; else it is
-/// named under `__unchanged`.
+/// named under `__unchanged`. One that is too large is named under `__too_large`.
 pub(crate) fn document(
     table: &Table,
     mark: &Mark,
@@ -169,12 +172,13 @@ pub(crate) fn document(
     before: Option<(&Tuple<'_>, bool)>,
 ) -> Value {
     let mut out = Map::new();
-    let mut unchanged = Vec::new();
+    let (mut unchanged, mut too_large) = (Vec::new(), Vec::new());
     let old = |at: usize| before.filter(|(_, key_only)| !key_only).and_then(|(old, _)| old.0.get(at));
     for (at, (column, cell)) in table.columns.iter().zip(row.iter().flat_map(|row| &row.0)).enumerate() {
         let cell = if *cell == Cell::Unchanged { old(at).unwrap_or(cell) } else { cell };
         match cell {
             Cell::Unchanged => unchanged.push(Value::from(column.name.as_str())),
+            Cell::Text(text) if text.len() > MAX_VALUE => too_large.push(Value::from(column.name.as_str())),
             cell => {
                 out.insert(column.name.clone(), json_of(column, cell));
             }
@@ -183,13 +187,17 @@ pub(crate) fn document(
     if let Some((before, key_only)) = before {
         let cells = table.columns.iter().zip(&before.0);
         let told = cells.filter(|(column, cell)| {
-            **cell != Cell::Unchanged && (!key_only || (column.is_key && **cell != Cell::Null))
+            let fits = !matches!(cell, Cell::Text(text) if text.len() > MAX_VALUE);
+            fits && **cell != Cell::Unchanged && (!key_only || (column.is_key && **cell != Cell::Null))
         });
         let before = told.map(|(column, cell)| (column.name.clone(), json_of(column, cell))).collect();
         out.insert("__before".to_owned(), Value::Object(before));
     }
     if !unchanged.is_empty() {
         out.insert("__unchanged".to_owned(), Value::Array(unchanged));
+    }
+    if !too_large.is_empty() {
+        out.insert("__too_large".to_owned(), Value::Array(too_large));
     }
     out.insert("__op".to_owned(), mark.op.as_str().into());
     out.insert("__table".to_owned(), table.name.as_str().into());

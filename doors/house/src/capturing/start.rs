@@ -12,8 +12,8 @@ use super::spool;
 use crate::Error;
 use crate::house::{House, WAIT};
 
-/// The oldest server whose publications and catalogues are known here: 12.
-const OLDEST: u32 = 120_000;
+/// The oldest server whose publications and catalogues are known here: 13.
+const OLDEST: u32 = 130_000;
 
 /// The slot of a capture: named after this instance, so that two instances never take each other's.
 pub(super) fn slot_name(house: &House, name: &str, spec: &CaptureSettings) -> String {
@@ -45,7 +45,7 @@ pub(super) fn fit(
     let unfit = |reason: String, remedy: &str| DbError::Unfit { reason, remedy: remedy.to_owned() };
     if system.version < OLDEST {
         let reason = format!("its version is {}", system.version);
-        return Err(unfit(reason, "PostgreSQL 12 or newer is needed").into());
+        return Err(unfit(reason, "PostgreSQL 13 or newer is needed").into());
     }
     if !system.is_logical {
         let remedy = "run: ALTER SYSTEM SET wal_level = logical; and restart PostgreSQL";
