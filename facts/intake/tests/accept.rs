@@ -101,6 +101,31 @@ fn order() -> Value {
     })
 }
 
+#[test]
+fn a_record_and_what_follows_from_it_say_what_they_came_by_and_it_changes_nothing_else() {
+    let (house, source) = (house(), event::SourceName::new("web"));
+    for broken in [false, true] {
+        let mut call = order();
+        call["context"]["consent"] = json!({"categoryPreferences": {"analytics": false}});
+        if broken {
+            call["properties"]["total"] = json!("much");
+        }
+        let take = |source: Option<event::SourceName>| {
+            let body = json!({"batch": [call], "sentAt": "2026-03-01T12:00:05Z"}).to_string();
+            let request = read(Endpoint::Batch, body.as_bytes(), now()).unwrap();
+            assert_eq!(request.sent_at, Some("2026-03-01T12:00:05Z".parse().unwrap()));
+            let arrival = Arrival { source, ..live() };
+            house.intake.accept_all(&house.contracts, request.items, &arrival, &mut Seen::new()).unwrap().remove(0)
+        };
+        let (named, unnamed) = (take(Some(source.clone())), take(None));
+        assert!(named.records().count() >= 2, "{named:?}");
+        assert!(named.records().all(|record| record.source.as_ref() == Some(&source)));
+        assert!(unnamed.records().all(|record| record.source.is_none()));
+        let ids = |outcome: &Outcome| outcome.records().map(|record| record.id).collect::<Vec<_>>();
+        assert_eq!(ids(&named), ids(&unnamed));
+    }
+}
+
 const SECRETS: [&str; 6] = ["u-17", "a-1", "ann@", "10.0.0.7", "door", "m-1"];
 
 /// All that lies open of a record, as one text.

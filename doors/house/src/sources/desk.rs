@@ -10,6 +10,13 @@ use parking_lot::Mutex;
 const N_CLOCKS: usize = 63;
 /// Seconds of its mean that a source may use at once.
 const BURST: f64 = 10.0;
+/// How long a flood is told.
+const TOLD: Duration = Duration::from_secs(600);
+
+/// A file's size and time of change.
+pub(super) type State = (u64, std::time::SystemTime);
+/// A code and what is wrong.
+pub(super) type Wrong = (&'static str, String);
 
 /// How a source is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,10 +24,10 @@ pub struct LiveSource {
     /// How far its clock is ahead of ours (behind where negative): the middle of the latest requests that said when they
     /// were sent. Their times are corrected by it.
     pub clock_ahead: Option<Span>,
-    /// Records that were sent back because it brought too many at once.
+    /// Records that were sent back in the last minutes because it brought too many at once.
     pub n_flooded: u64,
     /// What went wrong last, with its code, while it is not mended.
-    pub error: Option<(&'static str, String)>,
+    pub error: Option<Wrong>,
 }
 
 /// The sources of this process.
@@ -33,9 +40,9 @@ struct Seat {
     tokens: Option<(f64, Moment)>,
     flooded_at: Option<Moment>,
     n_flooded: u64,
-    error: Option<(&'static str, String)>,
-    /// Files of a folder that were imported, as they were then.
-    pub files: BTreeMap<String, (u64, std::time::SystemTime)>,
+    error: Option<Wrong>,
+    /// Files of a folder that were looked at, as they were then, and what was wrong with them.
+    files: BTreeMap<String, (State, Option<Wrong>)>,
 }
 
 impl Desk {
@@ -74,6 +81,9 @@ impl Desk {
             let needed = n_records.min(burst);
             if tokens < needed {
                 seat.tokens = Some((tokens, now.max(filled)));
+                if !seat.is_flooding(now) {
+                    seat.n_flooded = 0;
+                }
                 seat.n_flooded += n as u64;
                 seat.flooded_at = Some(now);
                 return Err(Duration::from_secs_f64((needed - tokens) / mean));
@@ -84,40 +94,45 @@ impl Desk {
     }
 
     /// Notes what went wrong, or that it goes well.
-    pub(crate) fn is(&self, source: &SourceName, error: Option<(&'static str, String)>) {
+    pub(super) fn is(&self, source: &SourceName, error: Option<Wrong>) {
         self.at(source, |seat| seat.error = error);
     }
 
-    /// True where this file was imported as it is.
-    pub(crate) fn knows_file(&self, source: &SourceName, name: &str, state: (u64, std::time::SystemTime)) -> bool {
-        self.at(source, |seat| seat.files.get(name) == Some(&state))
+    /// True where this file was looked at as it is.
+    pub(super) fn knows_file(&self, source: &SourceName, name: &str, state: State) -> bool {
+        self.at(source, |seat| seat.files.get(name).is_some_and(|(known, _)| *known == state))
     }
 
-    /// Notes that a file was imported as it is, and forgets those that are gone.
-    pub(crate) fn file_done(&self, source: &SourceName, name: &str, state: (u64, std::time::SystemTime)) {
-        self.at(source, |seat| seat.files.insert(name.to_owned(), state));
+    /// Notes that a file was looked at as it is, and what was wrong with it.
+    pub(super) fn file_done(&self, source: &SourceName, name: &str, state: State, wrong: Option<Wrong>) {
+        self.at(source, |seat| seat.files.insert(name.to_owned(), (state, wrong)));
     }
 
     /// Forgets files that are gone.
-    pub(crate) fn keep_files(&self, source: &SourceName, there: impl Fn(&str) -> bool) {
+    pub(super) fn keep_files(&self, source: &SourceName, there: impl Fn(&str) -> bool) {
         self.at(source, |seat| seat.files.retain(|name, _| there(name)));
     }
 
     /// How every source is that did something in this process.
     pub(crate) fn live(&self) -> BTreeMap<String, LiveSource> {
         let all = self.0.lock();
-        all.iter().map(|(name, seat)| (name.as_str().to_owned(), seat.live())).collect()
+        let now = Moment::now();
+        all.iter().map(|(name, seat)| (name.as_str().to_owned(), seat.live(now))).collect()
     }
 }
 
 impl Seat {
-    fn live(&self) -> LiveSource {
+    fn is_flooding(&self, now: Moment) -> bool {
+        self.flooded_at.is_some_and(|at| now.saturating_duration_since(at) < TOLD)
+    }
+
+    fn live(&self, now: Moment) -> LiveSource {
         let mut clocks: Vec<Span> = self.clocks.iter().copied().collect();
         clocks.sort_unstable();
         LiveSource {
             clock_ahead: clocks.get(clocks.len() / 2).copied(),
-            n_flooded: self.n_flooded,
-            error: self.error.clone(),
+            n_flooded: if self.is_flooding(now) { self.n_flooded } else { 0 },
+            error: self.error.as_ref().or_else(|| self.files.values().find_map(|(_, wrong)| wrong.as_ref())).cloned(),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use event::SourceName;
 
+use super::desk::State;
 use super::settings::{SourceKind, SourceSettings};
 use crate::house::House;
 use crate::{Error, Imported};
@@ -24,9 +25,6 @@ pub struct LookedAt {
     /// What the import did, or why it could not be made.
     pub done: Result<Imported, Error>,
 }
-
-/// A file's size and time of change.
-type State = (u64, SystemTime);
 
 impl House {
     /// Looks into a watched folder once and imports what has rested there and was not imported by this process before, in
@@ -47,8 +45,9 @@ impl House {
         let found = rested(&dir, source).inspect_err(|error| {
             self.source_desk.is(&by, Some((error.code(), error.to_string())));
         })?;
+        self.source_desk.is(&by, None);
         self.source_desk.keep_files(&by, |file| found.iter().any(|(name, _)| name == file));
-        let (mut n_done, mut wrong) = (0, None);
+        let mut n_done = 0;
         for (file, state) in found {
             if stop() {
                 break;
@@ -57,19 +56,16 @@ impl House {
                 continue;
             }
             let done = self.import_from(&dir.join(&file), &source.stream, Some(&by), |_| {});
-            if let Err(error) = &done {
-                wrong = Some((error.code(), format!("{file}: {error}")));
-            }
+            let wrong = done.as_ref().err().map(|error| (error.code(), format!("{file}: {error}")));
             // A retry helps what is not the file's fault; the file itself is tried again once it has changed.
-            if !done.as_ref().is_err_and(Error::retry) {
-                self.source_desk.file_done(&by, &file, state);
+            if done.as_ref().is_err_and(Error::retry) {
+                self.source_desk.is(&by, wrong);
+            } else {
+                self.source_desk.file_done(&by, &file, state, wrong);
             }
             n_done += 1;
             let looked = LookedAt { file, done };
             told(&looked);
-        }
-        if n_done > 0 {
-            self.source_desk.is(&by, wrong);
         }
         Ok(n_done)
     }
