@@ -9,10 +9,10 @@
 )]
 
 mod captured;
-#[path = "captured/project.rs"]
-mod project;
 #[path = "../../../facts/capture/tests/postgres/mod.rs"]
 mod postgres;
+#[path = "captured/project.rs"]
+mod project;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -95,16 +95,24 @@ fn check_planted(server: &Server, rows: &[Row]) {
         let is = |row: &Row| row.stream == stream && row.text("__op") == op;
         rows.iter().position(is).unwrap()
     };
-    for (stream, op) in [("orders", "snapshot"), ("orders", "insert"), ("orders", "update"), ("orders_gone", "delete"),
-        ("audit", "insert")]
-    {
+    for (stream, op) in [
+        ("orders", "snapshot"),
+        ("orders", "insert"),
+        ("orders", "update"),
+        ("orders_gone", "delete"),
+        ("audit", "insert"),
+    ] {
         let at = place(stream, op);
         let mut lost = rows.to_vec();
         lost.remove(at);
         assert_ne!(differences(server, &lost), Vec::<String>::new(), "a lost {op} of {stream} is not found");
         let mut twice = rows.to_vec();
         twice.insert(at, rows[at].clone());
-        assert_ne!(differences(server, &twice), Vec::<String>::new(), "a second {op} of {stream} is not found");
+        assert_ne!(
+            differences(server, &twice),
+            Vec::<String>::new(),
+            "a second {op} of {stream} is not found"
+        );
     }
     let mut turned = rows.to_vec();
     let gone = place("orders_gone", "delete");
@@ -172,8 +180,10 @@ fn a_capture_says_what_it_notices_and_what_stops_it() {
     let Some(server) = Server::start("what stops a capture", &[]) else { return };
     let dir = tempfile::tempdir().unwrap();
     server.sql(SQL);
-    server.sql("CREATE TABLE other (id int PRIMARY KEY); ALTER TABLE other OWNER TO capture; \
-        CREATE TABLE keyless (id int); ALTER TABLE keyless OWNER TO capture");
+    server.sql(
+        "CREATE TABLE other (id int PRIMARY KEY); ALTER TABLE other OWNER TO capture; \
+        CREATE TABLE keyless (id int); ALTER TABLE keyless OWNER TO capture",
+    );
     server.sql("INSERT INTO orders VALUES (1, 'ada', 5, 'x'), (2, 'bob', -5, 'refused')");
     write(dir.path(), &server, "");
     let house = open(dir.path());
@@ -182,14 +192,21 @@ fn a_capture_says_what_it_notices_and_what_stops_it() {
     let codes: Vec<_> = noticed.iter().map(|one| (one.code.as_str(), one.table.as_str())).collect();
     // Deletes of orders go to a stream that asks for the key only; those of audit do not.
     assert_eq!(codes, [("MR2223", ""), ("MR2222", "public.audit")]);
-    assert_eq!(house.capture("nowhere", Until::CaughtUp, &AtomicBool::new(false), &mut |_| {}).unwrap_err().code(), "MR2213");
+    assert_eq!(
+        house.capture("nowhere", Until::CaughtUp, &AtomicBool::new(false), &mut |_| {}).unwrap_err().code(),
+        "MR2213"
+    );
     let state = catch_up(&house).unwrap();
     assert_eq!((state.counts.n_accepted, state.counts.n_quarantined), (3, 1));
 
     // A table looks different: said, and nothing is lost; what the contract no longer knows is judged by it.
-    server.sql("ALTER TABLE orders ADD COLUMN channel text; INSERT INTO orders VALUES (3, 'cy', 1, 'y', 'web')");
-    server.sql("ALTER TABLE orders ALTER COLUMN customer DROP NOT NULL; ALTER TABLE orders DROP COLUMN total; \
-        INSERT INTO orders VALUES (4, 'di', 'z', 'shop')");
+    server.sql(
+        "ALTER TABLE orders ADD COLUMN channel text; INSERT INTO orders VALUES (3, 'cy', 1, 'y', 'web')",
+    );
+    server.sql(
+        "ALTER TABLE orders ALTER COLUMN customer DROP NOT NULL; ALTER TABLE orders DROP COLUMN total; \
+        INSERT INTO orders VALUES (4, 'di', 'z', 'shop')",
+    );
     server.sql("ALTER PUBLICATION maschinenraum_shop ADD TABLE other; INSERT INTO other VALUES (1), (2)");
     let state = catch_up(&house).unwrap();
     let said: Vec<&str> = state.noticed.iter().map(|one| one.message.as_str()).collect();

@@ -159,17 +159,15 @@ struct Notice {
 }
 
 /// `GET /v1/captures`
-async fn list(
-    State(door): State<Arc<Door>>,
-    id: RequestId,
-) -> Result<Json<AllCaptures>, Problem> {
+async fn list(State(door): State<Arc<Door>>, id: RequestId) -> Result<Json<AllCaptures>, Problem> {
     let captures = door.ask(&id, |house| house.captures()).await?;
     Ok(Json(AllCaptures { captures: captures.into_iter().map(of_view).collect() }))
 }
 
 fn of_view(view: CaptureView) -> OneCapture {
     let live = view.live.unwrap_or_default();
-    let stage = view.state.as_ref().map_or_else(|| "new".to_owned(), |s| format!("{:?}", s.stage).to_lowercase());
+    let stage =
+        view.state.as_ref().map_or_else(|| "new".to_owned(), |s| format!("{:?}", s.stage).to_lowercase());
     let counts = view.state.as_ref().map(|state| state.counts.clone()).unwrap_or_default();
     let table = |(table, ops): (String, OpCounts)| {
         let OpCounts { snapshot, insert, update, delete, truncate } = ops;
@@ -203,8 +201,11 @@ pub(crate) fn of_captures(page: &mut Page, captures: &[CaptureView]) {
     if captures.is_empty() {
         return;
     }
-    let (connected, behind, changes) =
-        ("maschinenraum_capture_connected", "maschinenraum_capture_behind_bytes", "maschinenraum_capture_changes_total");
+    let (connected, behind, changes) = (
+        "maschinenraum_capture_connected",
+        "maschinenraum_capture_behind_bytes",
+        "maschinenraum_capture_changes_total",
+    );
     let live = |view: &CaptureView| view.live.clone().unwrap_or_default();
     page.family(connected, "gauge", "1 while a capture is connected to its database.");
     for view in captures {
@@ -217,7 +218,9 @@ pub(crate) fn of_captures(page: &mut Page, captures: &[CaptureView]) {
     page.family(changes, "counter", "Changes of databases, by what became of them.");
     for view in captures {
         let Some(state) = &view.state else { continue };
-        for (became, n) in [("accepted", state.counts.n_accepted), ("quarantined", state.counts.n_quarantined)] {
+        for (became, n) in
+            [("accepted", state.counts.n_accepted), ("quarantined", state.counts.n_quarantined)]
+        {
             page.sample(changes, &[("capture", &view.name), ("became", became)], n as f64);
         }
     }

@@ -123,9 +123,17 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_address_and_never_repeats_a_password() {
-        for text in ["", "mysql://a@b/c", "postgres://b/c", "postgres://a@b:x/c", "postgres://a@/c", "postgres://@b/c",
-            "postgres://a@b/c?sslmode=require", "postgres://a@b/%zz", "postgres://a@b/%00"]
-        {
+        for text in [
+            "",
+            "mysql://a@b/c",
+            "postgres://b/c",
+            "postgres://a@b:x/c",
+            "postgres://a@/c",
+            "postgres://@b/c",
+            "postgres://a@b/c?sslmode=require",
+            "postgres://a@b/%zz",
+            "postgres://a@b/%00",
+        ] {
             assert_eq!(Address::parse(text).unwrap_err().code(), "MR2201", "{text}");
         }
         let error = Address::parse("postgres://ada:hunter2@b/c").unwrap_err();

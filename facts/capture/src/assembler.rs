@@ -167,7 +167,8 @@ mod tests {
     }
 
     fn relation(name: &str, identity: u8, columns: &[(&str, u32, bool)]) -> Vec<u8> {
-        let mut out = [b"R".as_slice(), &5_u32.to_be_bytes(), b"public\0", name.as_bytes(), &[0, identity]].concat();
+        let mut out =
+            [b"R".as_slice(), &5_u32.to_be_bytes(), b"public\0", name.as_bytes(), &[0, identity]].concat();
         out.extend((columns.len() as u16).to_be_bytes());
         for (name, kind, is_key) in columns {
             out.push(u8::from(*is_key));
@@ -218,9 +219,13 @@ mod tests {
     fn check(identity: u8, message: &[u8], expected: Value) {
         let Step::Change(change) = inside(identity).take(message).unwrap() else { panic!("no change") };
         let mut document = change.document.clone();
-        for (name, value) in [("__table", json!("public.orders")), ("__lsn", json!(100)), ("__seq", json!(0)),
-            ("__at", json!("2000-01-01T00:00:00Z")), ("__xid", json!(9))]
-        {
+        for (name, value) in [
+            ("__table", json!("public.orders")),
+            ("__lsn", json!(100)),
+            ("__seq", json!(0)),
+            ("__at", json!("2000-01-01T00:00:00Z")),
+            ("__xid", json!(9)),
+        ] {
             assert_eq!(document.as_object_mut().unwrap().remove(name), Some(value), "{name}");
         }
         assert_eq!(document, expected);
@@ -229,28 +234,60 @@ mod tests {
 
     #[test]
     fn rows_become_documents() {
-        check(b'd', &message(b'I', &[(b'N', &["7", "paid", "-"])]), json!({
-            "__op": "insert", "id": 7, "status": "paid", "note": null}));
-        check(b'd', &message(b'U', &[(b'N', &["7", "sent", "~"])]), json!({
-            "__op": "update", "id": 7, "status": "sent", "__unchanged": ["note"]}));
-        check(b'd', &message(b'U', &[(b'K', &["6", "-", "-"]), (b'N', &["7", "sent", "a"])]), json!({
-            "__op": "update", "id": 7, "status": "sent", "note": "a", "__before": {"id": 6}}));
-        check(b'f', &message(b'U', &[(b'O', &["7", "paid", "long"]), (b'N', &["7", "sent", "~"])]), json!({
+        check(
+            b'd',
+            &message(b'I', &[(b'N', &["7", "paid", "-"])]),
+            json!({
+            "__op": "insert", "id": 7, "status": "paid", "note": null}),
+        );
+        check(
+            b'd',
+            &message(b'U', &[(b'N', &["7", "sent", "~"])]),
+            json!({
+            "__op": "update", "id": 7, "status": "sent", "__unchanged": ["note"]}),
+        );
+        check(
+            b'd',
+            &message(b'U', &[(b'K', &["6", "-", "-"]), (b'N', &["7", "sent", "a"])]),
+            json!({
+            "__op": "update", "id": 7, "status": "sent", "note": "a", "__before": {"id": 6}}),
+        );
+        check(
+            b'f',
+            &message(b'U', &[(b'O', &["7", "paid", "long"]), (b'N', &["7", "sent", "~"])]),
+            json!({
             "__op": "update", "id": 7, "status": "sent", "note": "long",
-            "__before": {"id": 7, "status": "paid", "note": "long"}}));
-        check(b'd', &message(b'D', &[(b'K', &["7", "-", "-"])]), json!({
-            "__op": "delete", "id": 7, "status": null, "note": null}));
-        check(b'f', &message(b'D', &[(b'O', &["7", "sent", "-"])]), json!({
-            "__op": "delete", "id": 7, "status": "sent", "note": null}));
+            "__before": {"id": 7, "status": "paid", "note": "long"}}),
+        );
+        check(
+            b'd',
+            &message(b'D', &[(b'K', &["7", "-", "-"])]),
+            json!({
+            "__op": "delete", "id": 7, "status": null, "note": null}),
+        );
+        check(
+            b'f',
+            &message(b'D', &[(b'O', &["7", "sent", "-"])]),
+            json!({
+            "__op": "delete", "id": 7, "status": "sent", "note": null}),
+        );
     }
 
     #[test]
     fn a_value_that_no_record_could_hold_is_left_out_and_named() {
         let huge = "x".repeat((16 << 20) + 1);
-        check(b'd', &message(b'I', &[(b'N', &["7", "paid", &huge])]), json!({
-            "__op": "insert", "id": 7, "status": "paid", "__too_large": ["note"]}));
-        check(b'f', &message(b'U', &[(b'O', &["7", "paid", &huge]), (b'N', &["7", "sent", "~"])]), json!({
-            "__op": "update", "id": 7, "status": "sent", "__too_large": ["note"], "__before": {"id": 7, "status": "paid"}}));
+        check(
+            b'd',
+            &message(b'I', &[(b'N', &["7", "paid", &huge])]),
+            json!({
+            "__op": "insert", "id": 7, "status": "paid", "__too_large": ["note"]}),
+        );
+        check(
+            b'f',
+            &message(b'U', &[(b'O', &["7", "paid", &huge]), (b'N', &["7", "sent", "~"])]),
+            json!({
+            "__op": "update", "id": 7, "status": "sent", "__too_large": ["note"], "__before": {"id": 7, "status": "paid"}}),
+        );
     }
 
     #[test]
@@ -284,7 +321,10 @@ mod tests {
         assembler.take(&begin(1)).unwrap();
         assert!(assembler.take(&begin(2)).is_err());
         let short = message(b'I', &[(b'N', &["7"])]);
-        assert_eq!(assembler.take(&short).unwrap_err(), "a row of `public.orders` has 1 values for 3 columns");
+        assert_eq!(
+            assembler.take(&short).unwrap_err(),
+            "a row of `public.orders` has 1 values for 3 columns"
+        );
     }
 
     #[test]

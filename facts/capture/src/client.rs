@@ -238,12 +238,16 @@ impl Client {
             match self.read()? {
                 Frame::Message(Message::AuthenticationOk) if scram.is_some() => {
                     // Whoever does not prove to know the password is not the server it says it is.
-                    return Err(refused("the server ended the log-in without proving that it knows the password"));
+                    return Err(refused(
+                        "the server ended the log-in without proving that it knows the password",
+                    ));
                 }
                 Frame::Message(Message::AuthenticationOk) => {}
                 Frame::Message(Message::AuthenticationCleartextPassword) => {
                     if *tls == Tls::Off && !address.is_local() {
-                        return Err(refused("the server wants the password in clear text over an open network"));
+                        return Err(refused(
+                            "the server wants the password in clear text over an open network",
+                        ));
                     }
                     let password = password()?;
                     self.send(|out| frontend::password_message(password, out))?;

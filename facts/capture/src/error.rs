@@ -22,7 +22,9 @@ pub mod codes {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// MR2201, explained in docs/errors/MR2201.md
-    #[error("`{text}` is no address of a database: {reason}; expected is postgresql://USER@HOST:PORT/DATABASE")]
+    #[error(
+        "`{text}` is no address of a database: {reason}; expected is postgresql://USER@HOST:PORT/DATABASE"
+    )]
     Address {
         /// What was given, without a password.
         text: String,

@@ -106,7 +106,8 @@ impl<'a> Message<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let mut reader = Reader { rest: bytes };
         let kind = reader.byte()?;
-        let message = reader.message(kind).map_err(|why| format!("a message `{}` {why}", char::from(kind)))?;
+        let message =
+            reader.message(kind).map_err(|why| format!("a message `{}` {why}", char::from(kind)))?;
         Ok(message)
     }
 }
@@ -282,20 +283,33 @@ mod tests {
         let expected = Message::Update { relation: 5, key: None, old: Some(new.clone()), new: new.clone() };
         assert_eq!(Message::read(&update), Ok(expected));
         let update = bytes(&[b"U", &5_u32.to_be_bytes(), b"N", tuple]);
-        assert_eq!(Message::read(&update), Ok(Message::Update { relation: 5, key: None, old: None, new: new.clone() }));
+        assert_eq!(
+            Message::read(&update),
+            Ok(Message::Update { relation: 5, key: None, old: None, new: new.clone() })
+        );
         let delete = bytes(&[b"D", &5_u32.to_be_bytes(), b"K", tuple]);
         assert_eq!(Message::read(&delete), Ok(Message::Delete { relation: 5, old: new, key_only: true }));
     }
 
     #[test]
     fn a_table_says_what_it_looks_like() {
-        let relation = bytes(&[b"R", &5_u32.to_be_bytes(), b"public\0orders\0f\0\x02", b"\x01id\0", &20_u32.to_be_bytes(),
-            &u32::MAX.to_be_bytes(), b"\0note\0", &25_u32.to_be_bytes(), &u32::MAX.to_be_bytes()]);
+        let relation = bytes(&[
+            b"R",
+            &5_u32.to_be_bytes(),
+            b"public\0orders\0f\0\x02",
+            b"\x01id\0",
+            &20_u32.to_be_bytes(),
+            &u32::MAX.to_be_bytes(),
+            b"\0note\0",
+            &25_u32.to_be_bytes(),
+            &u32::MAX.to_be_bytes(),
+        ]);
         let columns = vec![("id".into(), 20, true), ("note".into(), 25, false)];
         let expected =
             Relation { id: 5, schema: "public".into(), name: "orders".into(), identity: b'f', columns };
         assert_eq!(Message::read(&relation), Ok(Message::Relation(expected)));
-        let truncate = bytes(&[b"T", &2_u32.to_be_bytes(), b"\0", &5_u32.to_be_bytes(), &6_u32.to_be_bytes()]);
+        let truncate =
+            bytes(&[b"T", &2_u32.to_be_bytes(), b"\0", &5_u32.to_be_bytes(), &6_u32.to_be_bytes()]);
         assert_eq!(Message::read(&truncate), Ok(Message::Truncate { relations: vec![5, 6] }));
     }
 

@@ -170,7 +170,9 @@ impl Client {
             let made = self.query("make a publication", &sql);
             return match made {
                 Err(Error::Refused { message, state, .. }) if state == "42501" => Err(unfit(
-                    format!("the publication `{publication}` is not there, and the role may not make it: {message}"),
+                    format!(
+                        "the publication `{publication}` is not there, and the role may not make it: {message}"
+                    ),
                     format!("let the tables' owner run: {sql};"),
                 )),
                 other => other.map(|_| ()),
@@ -185,7 +187,9 @@ impl Client {
         }
         if !is(1) && tables.iter().any(|table| table.is_partitioned) {
             return Err(unfit(
-                format!("the publication `{publication}` tells changes of partitions under the partitions' names"),
+                format!(
+                    "the publication `{publication}` tells changes of partitions under the partitions' names"
+                ),
                 format!("run: ALTER PUBLICATION {name} SET (publish_via_partition_root = true);"),
             ));
         }
@@ -194,7 +198,8 @@ impl Client {
             literal(publication)
         );
         let published = self.query("show a publication's tables", &sql)?;
-        let has = |name: &str| published.iter().any(|row| row.first().and_then(Option::as_deref) == Some(name));
+        let has =
+            |name: &str| published.iter().any(|row| row.first().and_then(Option::as_deref) == Some(name));
         match tables.iter().find(|table| !has(&table.table.name)) {
             Some(missing) => Err(unfit(
                 format!("the publication `{publication}` lacks the table `{}`", missing.table.name),
@@ -217,7 +222,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Unfit`] where one is not there.
-    pub fn tables(&mut self, publication: &str, names: &[String], version: u32) -> Result<Vec<Published>, Error> {
+    pub fn tables(
+        &mut self,
+        publication: &str,
+        names: &[String],
+        version: u32,
+    ) -> Result<Vec<Published>, Error> {
         let mut found = Vec::new();
         for name in names {
             found.push(self.table(publication, name, version)?);

@@ -50,8 +50,7 @@ pub(crate) fn protect(
         .with_no_client_auth();
     let name = ServerName::try_from(address.host.clone())
         .map_err(|_| refused(format!("`{}` is no name that a certificate can have", address.host)))?;
-    let connection =
-        ClientConnection::new(Arc::new(config), name).map_err(|e| refused(e.to_string()))?;
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(|e| refused(e.to_string()))?;
     let mut stream = StreamOwned::new(connection, stream);
     // At once, so that a certificate that does not fit is said to be the reason.
     while stream.conn.is_handshaking() {

@@ -219,7 +219,11 @@ mod tests {
         check(1007, "{}", json!([]));
         check(1007, "{1,NULL,3}", json!([1, null, 3]));
         check(1007, "{{1,2},{3,4}}", json!([[1, 2], [3, 4]]));
-        check(1009, r#"{a,"b,c","d\"e\\f",NULL,"NULL",""}"#, json!(["a", "b,c", "d\"e\\f", null, "NULL", ""]));
+        check(
+            1009,
+            r#"{a,"b,c","d\"e\\f",NULL,"NULL",""}"#,
+            json!(["a", "b,c", "d\"e\\f", null, "NULL", ""]),
+        );
         check(1009, "[0:1]={a,b}", json!("[0:1]={a,b}"));
         check(3807, r#"{"{\"a\": 1}"}"#, json!([{"a": 1}]));
         for text in ["{", "{1", "{1,", "{\"a", "{1}x", "{{{{{{{{1}}}}}}}}"] {

@@ -1,12 +1,20 @@
 //! The client against a real server: log-in, looks, slots, copies, streams, what is refused.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may stop at the first surprise"
+)]
 
 mod postgres;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use capture::{Address, Assembler, Change, Client, Error, Feed, Login, Lsn, Step, Tls, Told, copied, copy_tables};
+use capture::{
+    Address, Assembler, Change, Client, Error, Feed, Login, Lsn, Step, Tls, Told, copied, copy_tables,
+};
 use postgres::{PASSWORD, Server};
 use serde_json::{Value, json};
 
@@ -61,7 +69,9 @@ fn a_changing_table_is_copied_and_streamed_the_same_each_time() {
     let mut rows = Vec::new();
     copy_tables(&mut reader, &slot, &tables, |number, line| {
         let table = Arc::new(tables[number].table.clone());
-        rows.push(copied(&table, line, slot.from, rows.len() as u64, event::Instant::from_micros(0)).document);
+        rows.push(
+            copied(&table, line, slot.from, rows.len() as u64, event::Instant::from_micros(0)).document,
+        );
         Ok::<(), Error>(())
     })
     .unwrap();
@@ -73,9 +83,12 @@ fn a_changing_table_is_copied_and_streamed_the_same_each_time() {
     assert_eq!((rows.len(), &rows[1]["note"], &rows[1]["email"]), (2, &json!("\\N"), &Value::Null));
 
     let mut feed = Feed::start(client, "s", "p", slot.from).unwrap();
-    server.sql("BEGIN; UPDATE orders SET total = 13 WHERE id = 1; UPDATE orders SET id = 4 WHERE id = 2; COMMIT");
+    server.sql(
+        "BEGIN; UPDATE orders SET total = 13 WHERE id = 1; UPDATE orders SET id = 4 WHERE id = 2; COMMIT",
+    );
     server.sql("DELETE FROM orders WHERE id = 3");
-    server.sql("INSERT INTO whole VALUES (1, repeat('x', 10)); UPDATE whole SET note = 'y'; DELETE FROM whole");
+    server
+        .sql("INSERT INTO whole VALUES (1, repeat('x', 10)); UPDATE whole SET note = 'y'; DELETE FROM whole");
     server.sql("TRUNCATE orders, whole");
     let (first, _, _) = take(&mut feed, 9);
     // Nothing was confirmed: another connection is told the same, under the same names.
@@ -95,7 +108,10 @@ fn a_changing_table_is_copied_and_streamed_the_same_each_time() {
     let keys: Vec<String> = first.iter().map(Change::key).collect();
     assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), keys.len(), "{keys:?}");
     let ops: Vec<&str> = first.iter().map(|change| change.op.as_str()).collect();
-    assert_eq!(ops, ["insert", "update", "update", "delete", "insert", "update", "delete", "truncate", "truncate"]);
+    assert_eq!(
+        ops,
+        ["insert", "update", "update", "delete", "insert", "update", "delete", "truncate", "truncate"]
+    );
     expected = first[2].document["__before"].clone();
     assert_eq!(expected, json!({"id": 2}));
     assert_eq!(first[5].document["__before"], json!({"id": 1, "note": "xxxxxxxxxx"}));
@@ -104,7 +120,9 @@ fn a_changing_table_is_copied_and_streamed_the_same_each_time() {
 
     // What is confirmed is not told again, and the server lets go of it.
     feed.confirm(end).unwrap();
-    server.sql("ALTER TABLE orders ADD COLUMN channel text; INSERT INTO orders (id, channel) VALUES (9, 'web')");
+    server.sql(
+        "ALTER TABLE orders ADD COLUMN channel text; INSERT INTO orders (id, channel) VALUES (9, 'web')",
+    );
     let (after, steps, _) = take(&mut feed, 1);
     assert_eq!(after[0].document["channel"], json!("web"));
     let told = steps.iter().any(|step| matches!(step, Step::Table(table) if table.columns.len() == 7));
@@ -145,7 +163,8 @@ fn tls_is_verified_or_not_begun() {
     let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     let Some(mut server) = Server::start("TLS towards a database", &[]) else { return };
     server.stop();
-    let (key, certificate) = (server.give("server.key", &text("server.key")), server.give("server.pem", &text("server.pem")));
+    let (key, certificate) =
+        (server.give("server.key", &text("server.key")), server.give("server.pem", &text("server.pem")));
     server.set("ssl=on");
     server.set(&format!("ssl_key_file={}", key.display()));
     server.set(&format!("ssl_cert_file={}", certificate.display()));

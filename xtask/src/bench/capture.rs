@@ -43,7 +43,9 @@ fn snapshot(place: &Place) -> Result<Figure> {
 }
 
 fn measure(place: &Place, name: &str, stream: bool) -> Result<Figure> {
-    let Some(server) = Server::start(name, &["shared_buffers=256MB"]) else { bail!("PostgreSQL is not installed") };
+    let Some(server) = Server::start(name, &["shared_buffers=256MB"]) else {
+        bail!("PostgreSQL is not installed")
+    };
     let binary = served::binary(place)?;
     let project = folder(place, name)?;
     server.sql(SQL);
@@ -71,5 +73,8 @@ fn measure(place: &Place, name: &str, stream: bool) -> Result<Figure> {
         bail!("{n} of {N_ROWS} rows were accepted, {} refused", state.counts.n_quarantined);
     }
     let rate = N_ROWS as f64 / took;
-    Ok(Figure { text: format!("{rate:.0} rows/s ({took:.1} s, start and end of the process included)"), holds: rate >= BAR })
+    Ok(Figure {
+        text: format!("{rate:.0} rows/s ({took:.1} s, start and end of the process included)"),
+        holds: rate >= BAR,
+    })
 }

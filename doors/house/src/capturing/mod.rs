@@ -19,8 +19,8 @@ mod stream;
 
 pub(crate) use desk::Desk;
 pub use desk::Live;
-pub use ledger::{CaptureCounts, CaptureState, CaptureStage, Noticed, OpCounts};
 pub(crate) use ledger::{CAPTURES, CaptureFold, Tables};
+pub use ledger::{CaptureCounts, CaptureStage, CaptureState, Noticed, OpCounts};
 pub use run::{CaptureView, Until};
 pub use settings::CaptureSettings;
 pub(crate) use settings::check;

@@ -264,9 +264,11 @@ impl Work<'_> {
             while changes.len() >= CHUNK || (is_last && !changes.is_empty()) {
                 let rest = changes.split_off(changes.len().min(CHUNK));
                 let now_here = n - rest.len() as u64;
-                self.append(std::mem::replace(&mut changes, rest), &format!("copied {now_here}"), |counts| {
-                    Note::Copied { capture: name.clone(), n: now_here, counts }
-                })?;
+                self.append(
+                    std::mem::replace(&mut changes, rest),
+                    &format!("copied {now_here}"),
+                    |counts| Note::Copied { capture: name.clone(), n: now_here, counts },
+                )?;
                 if self.stop.load(Ordering::Acquire) {
                     return Ok(self.state()?.stage == CaptureStage::Streaming);
                 }

@@ -179,9 +179,16 @@ mod tests {
             "[Shop]\naddress = \"postgresql://a:hunter2@b/c\"\npassword = \"hunter2\"\nslot = \"My-Slot\"\n\
              tables = { orders = \"orders\" }\ndeletes = { \"public.x\" = \"gone\" }\n",
         );
-        for part in ["a capture's name", "slot `My-Slot`", "holds a password", "password must refer", "lacks its schema",
-            "deletes of `public.x`", "stream `orders`", "stream `gone`"]
-        {
+        for part in [
+            "a capture's name",
+            "slot `My-Slot`",
+            "holds a password",
+            "password must refer",
+            "lacks its schema",
+            "deletes of `public.x`",
+            "stream `orders`",
+            "stream `gone`",
+        ] {
             assert!(said.contains(part), "{part}: {said}");
         }
         assert!(!said.contains("hunter2"));

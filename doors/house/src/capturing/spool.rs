@@ -154,9 +154,9 @@ impl<'v> Reader<'v> {
         let mut rest = plain.as_slice();
         let mut rows = Vec::new();
         while let Some((table, after)) = rest.split_first_chunk::<4>() {
-            let line = after.split_first_chunk::<4>().and_then(|(len, after)| {
-                after.split_at_checked(u32::from_le_bytes(*len) as usize)
-            });
+            let line = after
+                .split_first_chunk::<4>()
+                .and_then(|(len, after)| after.split_at_checked(u32::from_le_bytes(*len) as usize));
             let (line, after) = line.ok_or_else(|| told(&self.path, &"it is damaged"))?;
             rows.push((u32::from_le_bytes(*table) as usize, line.to_vec()));
             rest = after;

@@ -153,7 +153,10 @@ impl Work<'_> {
             .into());
         }
         let refused = |reason: String| Error::CaptureRefused {
-            reason: format!("{reason}; `maschinenraum capture {} --drop` and a new capture begin anew", self.name),
+            reason: format!(
+                "{reason}; `maschinenraum capture {} --drop` and a new capture begin anew",
+                self.name
+            ),
         };
         let (slot, publication) =
             (slot_name(self.house, &self.name, self.spec), self.spec.publication(&self.name));
@@ -196,8 +199,9 @@ impl Work<'_> {
         let tables = fit(client, system, spec, &publication)?;
         if let Some(found) = client.slot(&slot)? {
             // One that we meant to make and of which nothing followed is an orphan of a kill in between.
-            let is_ours = known
-                .is_some_and(|known| known.stage == CaptureStage::Intended && known.slot == slot && !found.is_active);
+            let is_ours = known.is_some_and(|known| {
+                known.stage == CaptureStage::Intended && known.slot == slot && !found.is_active
+            });
             if !is_ours {
                 let reason = if found.is_active { "somebody reads it" } else { "nobody reads it" };
                 return Err(DbError::SlotTaken { slot, reason: reason.to_owned() }.into());
@@ -239,7 +243,9 @@ impl Work<'_> {
         let mut spool = spool::Writer::begin(vault, layout, &self.name, slot.from)?;
         copy_tables(&mut reader, slot, tables, |table, line| {
             if self.stop.load(std::sync::atomic::Ordering::Acquire) {
-                return Err(Error::CaptureRefused { reason: "stopped while the tables were copied".to_owned() });
+                return Err(Error::CaptureRefused {
+                    reason: "stopped while the tables were copied".to_owned(),
+                });
             }
             spool.add(table, line)
         })?;

@@ -199,14 +199,14 @@ impl Work<'_> {
 
     /// A change of a table that the settings send nowhere: said once.
     fn skip(&self, table: String, at: Lsn, pending: &mut Pending) -> Result<(), Error> {
-        let said = |noticed: &[Noticed]| {
-            noticed.iter().any(|one| one.code == codes::UNMAPPED && one.table == table)
-        };
+        let said =
+            |noticed: &[Noticed]| noticed.iter().any(|one| one.code == codes::UNMAPPED && one.table == table);
         if said(&pending.noticed) || said(&self.state()?.noticed) {
             return Ok(());
         }
-        let message =
-            format!("table `{table}` is published, but the settings send it nowhere: its changes are left out");
+        let message = format!(
+            "table `{table}` is published, but the settings send it nowhere: its changes are left out"
+        );
         tracing::warn!(capture = self.name, "{message} ({})", codes::UNMAPPED);
         pending.noticed.push(Noticed { code: codes::UNMAPPED.to_owned(), table, message, lsn: at });
         Ok(())

@@ -1,5 +1,9 @@
 //! A shop in a database, written to at random, and a project that captures it. Also used, by path, by the workshop.
-#![allow(clippy::unwrap_used, dead_code, reason = "a test may stop at the first surprise, and not each uses everything")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test may stop at the first surprise, and not each uses everything"
+)]
 
 use std::path::Path;
 
@@ -87,17 +91,25 @@ pub fn transaction(dice: &mut Dice, next: &mut u64) -> String {
     match dice.roll(12) {
         0 => {
             let n = 6_000 + dice.roll(3_000);
-            sql += &format!("INSERT INTO orders SELECT n, 'c' || n % 50, n % 100, 'bulk' FROM generate_series({next}, {}) n;", *next + n - 1);
+            sql += &format!(
+                "INSERT INTO orders SELECT n, 'c' || n % 50, n % 100, 'bulk' FROM generate_series({next}, {}) n;",
+                *next + n - 1
+            );
             *next += n;
         }
         1 => sql += "UPDATE orders SET total = total + 1 WHERE id % 97 = 3;",
         2 => sql += &format!("DELETE FROM orders WHERE id % 89 = {};", dice.roll(89)),
         3 => {
-            sql += &format!("INSERT INTO orders VALUES ({next}, 'never', 1, 'rolled back'); ROLLBACK; BEGIN;");
+            sql +=
+                &format!("INSERT INTO orders VALUES ({next}, 'never', 1, 'rolled back'); ROLLBACK; BEGIN;");
         }
         _ => {
             for _ in 0..1 + dice.roll(5) {
-                sql += &format!("INSERT INTO orders VALUES ({next}, 'c{}', {}.25, 'one');", dice.roll(50), dice.roll(90));
+                sql += &format!(
+                    "INSERT INTO orders VALUES ({next}, 'c{}', {}.25, 'one');",
+                    dice.roll(50),
+                    dice.roll(90)
+                );
                 sql += &format!("UPDATE orders SET note = 'again' WHERE id = {};", dice.roll(*next) + 1);
                 *next += 1;
             }

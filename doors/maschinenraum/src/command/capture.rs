@@ -95,7 +95,8 @@ fn print(name: &str, state: &CaptureState) {
 fn check(ctx: &Ctx, house: &House, name: &str) -> anyhow::Result<Code> {
     let (system, noticed) = house.check_capture(name)?;
     if ctx.json {
-        let database = json!({"system": system.identifier, "database": system.database, "version": system.version});
+        let database =
+            json!({"system": system.identifier, "database": system.database, "version": system.version});
         out::json(&json!({"fits": true, "database": database, "noticed": noticed}))?;
         return Ok(Code::Fine);
     }
@@ -123,7 +124,10 @@ fn list(ctx: &Ctx, house: &House) -> anyhow::Result<Code> {
     let row = |view: &CaptureView| {
         let Some(state) = &view.state else {
             let empty = std::iter::repeat_n(String::new(), 5);
-            return [view.name.clone(), view.database.clone(), "new".to_owned()].into_iter().chain(empty).collect();
+            return [view.name.clone(), view.database.clone(), "new".to_owned()]
+                .into_iter()
+                .chain(empty)
+                .collect();
         };
         let stage = match view.settings {
             Some(_) => format!("{:?}", state.stage).to_lowercase(),
@@ -141,6 +145,9 @@ fn list(ctx: &Ctx, house: &House) -> anyhow::Result<Code> {
         ]
     };
     let rows: Vec<Vec<String>> = views.iter().map(row).collect();
-    out::table(&["capture", "database", "state", "accepted", "refused", "reached", "latest", "noticed"], &rows);
+    out::table(
+        &["capture", "database", "state", "accepted", "refused", "reached", "latest", "noticed"],
+        &rows,
+    );
     Ok(Code::Fine)
 }

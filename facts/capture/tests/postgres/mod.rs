@@ -55,7 +55,9 @@ impl Server {
             settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
         };
         let mut initdb = server.command("initdb");
-        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
+        initdb
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
+            .arg(&data);
         let done = initdb.stdout(Stdio::null()).status().unwrap();
         assert!(done.success(), "initdb");
         let hba = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n\
@@ -79,9 +81,15 @@ impl Server {
         while Instant::now() < until {
             let mut command = self.command("postgres");
             command.arg("-D").arg(&data).arg("-k").arg(&self.dir).arg("-p").arg(self.port.to_string());
-            for setting in ["listen_addresses=127.0.0.1", "wal_level=logical", "fsync=off", "shared_buffers=32MB",
-                "max_wal_senders=8", "max_replication_slots=8", "logging_collector=off"]
-            {
+            for setting in [
+                "listen_addresses=127.0.0.1",
+                "wal_level=logical",
+                "fsync=off",
+                "shared_buffers=32MB",
+                "max_wal_senders=8",
+                "max_replication_slots=8",
+                "logging_collector=off",
+            ] {
                 command.args(["-c", setting]);
             }
             for setting in &self.settings {
@@ -137,8 +145,16 @@ impl Server {
     /// The same where it may fail.
     pub fn try_sql(&self, sql: &str) -> Result<String, String> {
         let mut psql = Command::new(self.bin.join("psql"));
-        psql.arg("-h").arg(&self.dir).args(["-p", &self.port.to_string(), "-U", "postgres", "-d", "postgres"]);
-        let output = psql.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
+        psql.arg("-h").arg(&self.dir).args([
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            "postgres",
+            "-d",
+            "postgres",
+        ]);
+        let output =
+            psql.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
@@ -189,7 +205,9 @@ impl Server {
             None => Command::new(program),
             Some((_, id)) => {
                 let mut command = Command::new("setpriv");
-                command.args([&format!("--reuid={id}"), &format!("--regid={id}"), "--clear-groups"]).arg(program);
+                command
+                    .args([&format!("--reuid={id}"), &format!("--regid={id}"), "--clear-groups"])
+                    .arg(program);
                 command
             }
         }

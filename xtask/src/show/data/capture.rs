@@ -96,7 +96,11 @@ fn run(place: &Place) -> Result<Figure> {
     let text = format!(
         "{n_changes} changes through {n_ours} kills of ours and {n_theirs} of PostgreSQL, {refused} of them refused and \
          mended{}",
-        if wrong.is_empty() { ": none lost, none twice".to_owned() } else { format!("; {}", wrong.join("; ")) }
+        if wrong.is_empty() {
+            ": none lost, none twice".to_owned()
+        } else {
+            format!("; {}", wrong.join("; "))
+        }
     );
     Ok(Figure { text, holds: wrong.is_empty() && n_ours > 0 && n_theirs > 0 && refused > 0 })
 }
