@@ -94,7 +94,9 @@ pub(crate) fn sort(changes: &mut [Change]) {
             .then(b.gravity.cmp(&a.gravity))
             .then(share(b).total_cmp(&share(a)))
             .then(b.surprise.total_cmp(&a.surprise))
-            .then_with(|| (&a.stream, &a.source, &a.field, a.metric).cmp(&(&b.stream, &b.source, &b.field, b.metric)))
+            .then_with(|| {
+                (&a.stream, &a.source, &a.field, a.metric).cmp(&(&b.stream, &b.source, &b.field, b.metric))
+            })
     });
 }
 
@@ -131,7 +133,12 @@ pub(crate) fn of_relation(relation: &RelationReport) -> Option<Change> {
 }
 
 /// What changed in one stream, source by source.
-pub(crate) fn of_stream(stream: &str, plan: Option<&Plan>, cells: &[(&CellKey, &Cell)], by: By) -> Vec<Change> {
+pub(crate) fn of_stream(
+    stream: &str,
+    plan: Option<&Plan>,
+    cells: &[(&CellKey, &Cell)],
+    by: By,
+) -> Vec<Change> {
     let mut sources: BTreeMap<&str, BTreeMap<String, Cell>> = BTreeMap::new();
     for (key, cell) in cells {
         let buckets = sources.entry(&key.source).or_default();
@@ -139,7 +146,11 @@ pub(crate) fn of_stream(stream: &str, plan: Option<&Plan>, cells: &[(&CellKey, &
     }
     let mut out = Vec::new();
     for (source, buckets) in &sources {
-        let series = Series { stream, source, buckets: buckets.iter().map(|(label, cell)| (label.as_str(), cell)).collect() };
+        let series = Series {
+            stream,
+            source,
+            buckets: buckets.iter().map(|(label, cell)| (label.as_str(), cell)).collect(),
+        };
         series.watch(plan, &mut out);
     }
     out
@@ -165,8 +176,22 @@ struct Verdict {
 impl Series<'_> {
     fn watch(&self, plan: Option<&Plan>, out: &mut Vec<Change>) {
         self.refusals(out);
-        self.share(Metric::Undeclared, None, |c| (c.n_undeclared, c.n), [2, 0], "have members no contract declares", out);
-        self.share(Metric::Repeated, None, |c| (c.n_repeated, c.n_arrived()), [2, 0], "repeat another of their delivery", out);
+        self.share(
+            Metric::Undeclared,
+            None,
+            |c| (c.n_undeclared, c.n),
+            [2, 0],
+            "have members no contract declares",
+            out,
+        );
+        self.share(
+            Metric::Repeated,
+            None,
+            |c| (c.n_repeated, c.n_arrived()),
+            [2, 0],
+            "repeat another of their delivery",
+            out,
+        );
         self.late(out);
         if plan.is_none_or(|plan| !plan.contract.allow_future) {
             self.clock(out);
@@ -294,7 +319,9 @@ impl Series<'_> {
         let judge = |cell: &Cell| {
             let share = cell.n_future as f64 / cell.n.max(1) as f64;
             let by = seconds(cell.ahead.quantile(0.5).unwrap_or_default());
-            let says = format!("say they happened after they came, half of them by {by} or more: the sender's clock is ahead");
+            let says = format!(
+                "say they happened after they came, half of them by {by} or more: the sender's clock is ahead"
+            );
             (cell.n >= 10 && share > SKEWED).then(|| Verdict {
                 n: cell.n_future,
                 of: cell.n,
@@ -350,7 +377,13 @@ impl Series<'_> {
         let seen = std::cell::RefCell::new(Seen::default());
         let mut news = Vec::new();
         let judge = |cell: &Cell| seen.borrow().judge_news(cell.fields.get(at)?, &field.path);
-        self.run(Metric::NewValue, Some(&field.path), judge, |cell| seen.borrow_mut().learn(cell.fields.get(at)), &mut news);
+        self.run(
+            Metric::NewValue,
+            Some(&field.path),
+            judge,
+            |cell| seen.borrow_mut().learn(cell.fields.get(at)),
+            &mut news,
+        );
         let seen = std::cell::RefCell::new(Seen::default());
         if field.is_number {
             let judge = |cell: &Cell| seen.borrow().judge_ends(cell.fields.get(at)?, &field.path);
@@ -358,7 +391,9 @@ impl Series<'_> {
             self.run(Metric::OutOfRange, Some(&field.path), judge, learn, &mut news);
         }
         // A new value changes the shares of all others: that is no further news.
-        let is_told = |change: &Change| news.iter().any(|new: &Change| new.since <= change.since && change.since <= new.until);
+        let is_told = |change: &Change| {
+            news.iter().any(|new: &Change| new.since <= change.since && change.since <= new.until)
+        };
         let mut shifts = Vec::new();
         let seen = std::cell::RefCell::new(Seen::default());
         let judge = |cell: &Cell| seen.borrow().judge_share(cell.fields.get(at)?, &field.path);
@@ -429,13 +464,15 @@ impl Seen {
         if !self.has_list() {
             return None;
         }
-        let new: Vec<_> = cell.values.iter().filter(|(hash, ..)| self.all.values.count_of(*hash) == 0).collect();
+        let new: Vec<_> =
+            cell.values.iter().filter(|(hash, ..)| self.all.values.count_of(*hash) == 0).collect();
         let n: u64 = new.iter().map(|(.., n)| n).sum();
         if !self.is_news(n, cell.n_present) {
             return None;
         }
         let (_, text, most) = new.iter().max_by_key(|(hash, _, n)| (*n, *hash))?;
-        let others = if n > *most { format!(" or another of {} new values", new.len()) } else { String::new() };
+        let others =
+            if n > *most { format!(" or another of {} new values", new.len()) } else { String::new() };
         let known: Vec<_> = self.all.values.top().into_iter().map(|(text, _)| format!("`{text}`")).collect();
         let mut known_text = known.iter().take(6).cloned().collect::<Vec<_>>().join(", ");
         if known.len() > 6 {
@@ -446,7 +483,14 @@ impl Seen {
             count(self.all.n_present)
         );
         let share = n as f64 / cell.n_present as f64;
-        Some(Verdict { n, of: cell.n_present, expected: (0.0, LEAST_SHARE), surprise: share / LEAST_SHARE, gravity: 3, says })
+        Some(Verdict {
+            n,
+            of: cell.n_present,
+            expected: (0.0, LEAST_SHARE),
+            surprise: share / LEAST_SHARE,
+            gravity: 3,
+            says,
+        })
     }
 
     fn judge_ends(&self, cell: &FieldCell, path: &str) -> Option<Verdict> {
@@ -456,9 +500,19 @@ impl Seen {
         if !self.is_news(n, cell.n_present) {
             return None;
         }
-        let says = format!("have a `{path}` outside of {low} to {high}, within which all {} before lay", count(self.all.n_present));
+        let says = format!(
+            "have a `{path}` outside of {low} to {high}, within which all {} before lay",
+            count(self.all.n_present)
+        );
         let share = n as f64 / cell.n_present as f64;
-        Some(Verdict { n, of: cell.n_present, expected: (0.0, LEAST_SHARE), surprise: share / LEAST_SHARE, gravity: 3, says })
+        Some(Verdict {
+            n,
+            of: cell.n_present,
+            expected: (0.0, LEAST_SHARE),
+            surprise: share / LEAST_SHARE,
+            gravity: 3,
+            says,
+        })
     }
 
     /// The known value whose share is furthest from what it was.
@@ -549,5 +603,9 @@ pub(crate) fn count(n: u64) -> String {
 
 /// A number in few characters.
 pub(crate) fn short(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned() }
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
 }

@@ -76,7 +76,10 @@ pub struct Tables {
 impl Tables {
     /// Opens the tables in `scope`.
     pub fn open(scope: &Scope) -> Self {
-        Self { cells: Table::partial(scope, "quality.cells.1"), keys: Table::partial(scope, "quality.keys.1") }
+        Self {
+            cells: Table::partial(scope, "quality.cells.1"),
+            keys: Table::partial(scope, "quality.keys.1"),
+        }
     }
 
     /// The tables, for commit and digest.
@@ -181,13 +184,17 @@ impl QualityFold {
                     let key = CellKey { stream: mended.stream, source: mended.source, day: mended.day };
                     return tables.cells.update(&key, |cell| cell.n_mended += 1);
                 }
-                let Ok(refused) = serde_json::from_slice::<Refused>(&record.payload.open) else { return Ok(()) };
+                let Ok(refused) = serde_json::from_slice::<Refused>(&record.payload.open) else {
+                    return Ok(());
+                };
                 let day = day_of(record.occurred_at);
                 let key = CellKey { stream: refused.stream.clone(), source: source_of(record), day };
                 tables.cells.update(&key, |cell| note_refused(cell, &refused.findings, record.known_at))
             }
             NOTES => {
-                let Ok(note) = serde_json::from_slice::<Repeated>(&record.payload.open) else { return Ok(()) };
+                let Ok(note) = serde_json::from_slice::<Repeated>(&record.payload.open) else {
+                    return Ok(());
+                };
                 for (day, n) in &note.repeated {
                     let key = CellKey { stream: note.stream.clone(), source: note.source.clone(), day: *day };
                     tables.cells.update(&key, |cell| cell.n_repeated += n)?;
@@ -202,7 +209,8 @@ impl QualityFold {
 fn note_refused(cell: &mut Cell, findings: &[Found], known_at: Instant) {
     cell.n_refused += 1;
     cell.knew(known_at);
-    let why = |found: &Found| (found.code.clone(), without_places(found.field.as_deref().unwrap_or_default()));
+    let why =
+        |found: &Found| (found.code.clone(), without_places(found.field.as_deref().unwrap_or_default()));
     let mut grave = findings.iter().filter(|found| found.severity != "warning" && found.severity != "info");
     let first = grave.clone().next().map_or_else(Default::default, why);
     *cell.first_findings.entry(first).or_default() += 1;
@@ -247,11 +255,8 @@ impl Fold<Bound<'_>> for QualityFold {
         let record = bound.record;
         let Some(plan) = self.plans.get(&record.stream) else { return Ok(()) };
         let stream = record.stream.as_str();
-        let key = CellKey {
-            stream: stream.to_owned(),
-            source: source_of(record),
-            day: day_of(record.occurred_at),
-        };
+        let key =
+            CellKey { stream: stream.to_owned(), source: source_of(record), day: day_of(record.occurred_at) };
         tables.cells.update(&key, |cell| observe(cell, plan, bound))?;
         for at in &plan.related {
             if let Some(field) = plan.fields.get(*at)
@@ -263,7 +268,8 @@ impl Fold<Bound<'_>> for QualityFold {
         }
         for key in &plan.keys {
             let fields: Vec<&Watched> = key.iter().filter_map(|at| plan.fields.get(*at)).collect();
-            let values: Vec<_> = fields.iter().filter_map(|field| field.follow(bound.fields)).map(text_of).collect();
+            let values: Vec<_> =
+                fields.iter().filter_map(|field| field.follow(bound.fields)).map(text_of).collect();
             if values.len() == fields.len() {
                 tables.keys.update(&key_name(stream, &fields), |keys| keys.add(&values.join(" · ")))?;
             }
@@ -301,7 +307,8 @@ fn observe(cell: &mut Cell, plan: &Plan, bound: &Bound<'_>) {
                 let column: &str = &part.column;
                 // An object around it may have been sealed whole by an earlier contract.
                 column == pointer
-                    || (!column.is_empty() && pointer.strip_prefix(column).is_some_and(|rest| rest.starts_with("/")))
+                    || (!column.is_empty()
+                        && pointer.strip_prefix(column).is_some_and(|rest| rest.starts_with("/")))
             });
             seen.n_present += u64::from(is_there);
             continue;
@@ -326,8 +333,16 @@ fn observe_value(seen: &mut FieldCell, field: &Watched, value: &Value) {
             }
         }
         Value::Number(number) => {
-            let text = number.to_string();
-            seen.values.add(&text);
+            // 5 and 5.0 are one number; beyond what a double tells apart, the digits count.
+            match number.as_f64().filter(|float| float.abs() < 9e15) {
+                Some(float) => {
+                    let float = float + 0.0;
+                    let text =
+                        || if float.fract() == 0.0 { format!("{float:.0}") } else { float.to_string() };
+                    seen.values.add_lazily(hash(&float.to_bits().to_le_bytes()), text);
+                }
+                None => seen.values.add(&number.to_string()),
+            }
             if field.is_number {
                 number.as_f64().into_iter().for_each(|number| seen.spread.add(number));
             }

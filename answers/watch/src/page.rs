@@ -69,7 +69,12 @@ fn article(out: &mut String, column: &ColumnReport, n_rows: u64) {
     if let Some(mean) = column.mean {
         row(out, "mean", &crate::change::short(mean));
     }
-    for (name, n) in [("empty", column.n_empty), ("placeholders", column.n_placeholder), ("zero", column.n_zero), ("negative", column.n_negative)] {
+    for (name, n) in [
+        ("empty", column.n_empty),
+        ("placeholders", column.n_placeholder),
+        ("zero", column.n_zero),
+        ("negative", column.n_negative),
+    ] {
         if n > 0 {
             row(out, name, &count(n));
         }
@@ -120,7 +125,10 @@ fn bars(out: &mut String, column: &ColumnReport) {
 fn top(out: &mut String, column: &ColumnReport) {
     let most = column.top.first().map_or(1, |(_, n)| (*n).max(1)) as f64;
     let height = column.top.len() * 16;
-    let _ = write!(out, "<svg viewBox=\"0 0 300 {height}\" role=\"img\" aria-label=\"the most frequent values\">");
+    let _ = write!(
+        out,
+        "<svg viewBox=\"0 0 300 {height}\" role=\"img\" aria-label=\"the most frequent values\">"
+    );
     for (at, (text, n)) in column.top.iter().enumerate() {
         let y = at * 16;
         let text: String = text.chars().take(28).collect();

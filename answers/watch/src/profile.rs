@@ -45,6 +45,52 @@ struct Came {
     last_row: u64,
 }
 
+/// Shares of the quantiles between least and greatest.
+const QUANTILES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
+/// 1900-01-01 and 2199-12-31, in days since 1970: what lies outside is a typing error, and counts as these.
+const DAYS: (i32, i32) = (-25_567, 84_005);
+
+/// Cells by day: at most as many as there are days in three hundred years.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Days(BTreeMap<i32, u64>);
+
+impl Days {
+    fn add(&mut self, day: i32) {
+        *self.0.entry(day.clamp(DAYS.0, DAYS.1)).or_default() += 1;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (day, n) in &other.0 {
+            *self.0.entry(*day).or_default() += n;
+        }
+    }
+
+    fn quantile(&self, q: f64) -> Option<i32> {
+        let n: u64 = self.0.values().sum();
+        let rank = (q * n.saturating_sub(1) as f64).round() as u64;
+        let mut seen = 0;
+        let reached = self.0.iter().find(|(_, n)| {
+            seen += **n;
+            seen > rank
+        });
+        reached.map(|(day, _)| *day)
+    }
+
+    fn slices(&self, n: usize) -> Vec<u64> {
+        let ends = self.0.first_key_value().zip(self.0.last_key_value());
+        let Some(((first, _), (last, _))) = ends else { return Vec::new() };
+        let width = f64::from(last - first + 1) / n as f64;
+        let mut slices = vec![0; n];
+        for (day, count) in &self.0 {
+            let at = (f64::from(day - first) / width) as usize;
+            if let Some(slice) = slices.get_mut(at.min(n - 1)) {
+                *slice += count;
+            }
+        }
+        slices
+    }
+}
+
 /// One column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Column {
@@ -54,7 +100,7 @@ pub struct Column {
     values: Values<KEPT>,
     patterns: Values<PATTERNS>,
     spread: Spread,
-    days: Spread,
+    days: Days,
     lengths: Option<(u32, u32)>,
     n_addresses: u64,
 }
@@ -112,7 +158,7 @@ impl Column {
         let starts_as_number = cell.first().is_some_and(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.'));
         if starts_as_number {
             if let Some(day) = day(cell) {
-                self.days.add(f64::from(day));
+                self.days.add(day);
                 return Shape::Day;
             }
             if let Some(whole) = whole(cell) {
@@ -123,7 +169,11 @@ impl Column {
                 && let Ok(number) = text.parse::<f64>()
             {
                 self.spread.add(number);
-                return if number.fract() == 0.0 && !cell.contains(&b'.') { Shape::Whole } else { Shape::Number };
+                return if number.fract() == 0.0 && !cell.contains(&b'.') {
+                    Shape::Whole
+                } else {
+                    Shape::Number
+                };
             }
             if let Some(number) = with_comma(text) {
                 self.spread.add(number);
@@ -163,8 +213,7 @@ impl Column {
 }
 
 fn is_placeholder(cell: &[u8]) -> bool {
-    const WORDS: [&[u8]; 10] =
-        [b"na", b"n/a", b"nan", b"null", b"none", b"nil", b"-", b"?", b"\\n", b"#n/a"];
+    const WORDS: [&[u8]; 10] = [b"na", b"n/a", b"nan", b"null", b"none", b"nil", b"-", b"?", b"\\n", b"#n/a"];
     cell.len() <= 4 && WORDS.iter().any(|word| cell.eq_ignore_ascii_case(word))
 }
 
@@ -211,7 +260,8 @@ fn with_comma(text: &str) -> Option<f64> {
     let mut groups = whole.trim_start_matches('-').split('.');
     let first = groups.next().filter(|first| is_digits(first))?;
     let rest: Vec<&str> = groups.collect();
-    if rest.iter().any(|group| group.len() != 3 || !is_digits(group)) || (!rest.is_empty() && first.len() > 3) {
+    if rest.iter().any(|group| group.len() != 3 || !is_digits(group)) || (!rest.is_empty() && first.len() > 3)
+    {
         return None;
     }
     format!("{}.{decimals}", whole.replace('.', "")).parse().ok()
@@ -226,9 +276,33 @@ fn looks_like_address(cell: &[u8]) -> bool {
 /// Names of columns that usually hold what names or describes a person.
 fn sounds_personal(name: &str) -> bool {
     const WORDS: [&str; 27] = [
-        "email", "mail", "phone", "mobile", "telefon", "firstname", "lastname", "surname", "fullname", "vorname",
-        "nachname", "address", "adresse", "street", "strasse", "birth", "birthday", "geburtstag", "dob", "iban", "ssn",
-        "ip", "customerid", "userid", "passport", "anonymousid", "personid",
+        "email",
+        "mail",
+        "phone",
+        "mobile",
+        "telefon",
+        "firstname",
+        "lastname",
+        "surname",
+        "fullname",
+        "vorname",
+        "nachname",
+        "address",
+        "adresse",
+        "street",
+        "strasse",
+        "birth",
+        "birthday",
+        "geburtstag",
+        "dob",
+        "iban",
+        "ssn",
+        "ip",
+        "customerid",
+        "userid",
+        "passport",
+        "anonymousid",
+        "personid",
     ];
     let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
     let mut words = name.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
@@ -351,12 +425,23 @@ impl Profile {
                 self.n_columns_left_out
             ));
         }
-        let columns: Vec<_> =
-            self.names.iter().zip(&self.columns).map(|(name, column)| column.report(name, self.n_rows)).collect();
+        let columns: Vec<_> = self
+            .names
+            .iter()
+            .zip(&self.columns)
+            .map(|(name, column)| column.report(name, self.n_rows))
+            .collect();
         for column in &columns {
             findings.extend(column.notes.iter().map(|note| format!("`{}` {note}", column.name)));
         }
-        ProfileReport { file: file.to_owned(), n_bytes, n_rows: self.n_rows, n_broken: self.n_broken, findings, columns }
+        ProfileReport {
+            file: file.to_owned(),
+            n_bytes,
+            n_rows: self.n_rows,
+            n_broken: self.n_broken,
+            findings,
+            columns,
+        }
     }
 }
 
@@ -422,13 +507,18 @@ impl Column {
         let shape = self.shapes.iter().max_by_key(|(shape, came)| (came.n, std::cmp::Reverse(**shape)));
         let shape = shape.map(|(shape, _)| *shape);
         let is_day = shape == Some(Shape::Day);
-        let spread = if is_day { &self.days } else { &self.spread };
-        let show = |value: f64| if is_day { crate::By::Day.label(value as i32) } else { crate::change::short(value) };
-        let ends = spread.ends().filter(|_| !matches!(shape, Some(Shape::Text | Shape::Truth | Shape::Nested)));
-        let quantiles = ends.map_or(Vec::new(), |(low, high)| {
-            let inner = [0.05, 0.25, 0.5, 0.75, 0.95].iter().filter_map(|q| spread.quantile(*q));
-            std::iter::once(low).chain(inner).chain([high]).map(show).collect()
+        let spread = &self.spread;
+        let ends = spread
+            .ends()
+            .filter(|_| !matches!(shape, Some(Shape::Day | Shape::Text | Shape::Truth | Shape::Nested)));
+        let mut quantiles = ends.map_or(Vec::new(), |(low, high)| {
+            let inner = QUANTILES.iter().filter_map(|q| spread.quantile(*q));
+            std::iter::once(low).chain(inner).chain([high]).map(crate::change::short).collect()
         });
+        if is_day {
+            let at = [0.0].iter().chain(&QUANTILES).chain(&[1.0]).filter_map(|q| self.days.quantile(*q));
+            quantiles = at.map(|day| crate::By::Day.label(day)).collect();
+        }
         let looks_personal = sounds_personal(name) || self.n_addresses * 2 > n_present.max(1);
         let shown = self.values.is_exact() && !looks_personal;
         let top = self.values.top();
@@ -441,11 +531,19 @@ impl Column {
             n_distinct: self.values.n_distinct().min(n_present),
             exact: self.values.is_exact(),
             quantiles,
-            mean: spread.mean().filter(|_| ends.is_some() && !is_day),
-            n_zero: if is_day { 0 } else { spread.n_zero() },
-            n_negative: if is_day { 0 } else { spread.n_negative() },
-            bars: ends.map_or(Vec::new(), |(low, high)| spread.slices(low, high, BARS)),
-            top: if shown { top.iter().take(8).map(|(text, n)| ((*text).to_owned(), *n)).collect() } else { Vec::new() },
+            mean: spread.mean().filter(|_| ends.is_some()),
+            n_zero: if ends.is_some() { spread.n_zero() } else { 0 },
+            n_negative: if ends.is_some() { spread.n_negative() } else { 0 },
+            bars: if is_day {
+                self.days.slices(BARS)
+            } else {
+                ends.map_or(Vec::new(), |(low, high)| spread.slices(low, high, BARS))
+            },
+            top: if shown {
+                top.iter().take(8).map(|(text, n)| ((*text).to_owned(), *n)).collect()
+            } else {
+                Vec::new()
+            },
             patterns: self.patterns.top().iter().take(4).map(|(text, n)| ((*text).to_owned(), *n)).collect(),
             lengths: self.lengths,
             looks_personal,
@@ -461,10 +559,16 @@ impl Column {
         }
         if self.n_placeholder > 0 {
             let n = self.n_placeholder;
-            notes.push(format!("says `NA`, `null`, `-` or the like instead of nothing in {n} rows ({})", percent(n)));
+            notes.push(format!(
+                "says `NA`, `null`, `-` or the like instead of nothing in {n} rows ({})",
+                percent(n)
+            ));
         }
         if let Some(came) = self.shapes.get(&Shape::DecimalComma) {
-            notes.push(format!("has decimal commas in {} rows: declare `decimalComma` in the contract", came.n));
+            notes.push(format!(
+                "has decimal commas in {} rows: declare `decimalComma` in the contract",
+                came.n
+            ));
         }
         let is_number = |shape: Shape| matches!(shape, Shape::Whole | Shape::Number);
         for (shape, came) in &self.shapes {
@@ -475,10 +579,18 @@ impl Column {
                 continue;
             }
             if came.n * 20 >= n_present && came.first_row > n_rows / 10 && came.n >= 10 {
-                notes.push(format!("changes in the midst of the file: {} from row {} on", shape.words(), came.first_row));
+                notes.push(format!(
+                    "changes in the midst of the file: {} from row {} on",
+                    shape.words(),
+                    came.first_row
+                ));
             } else if came.n * 20 < n_present {
                 let n = came.n;
-                notes.push(format!("is {} in {n} rows only, the first is row {}", shape.words(), came.first_row));
+                notes.push(format!(
+                    "is {} in {n} rows only, the first is row {}",
+                    shape.words(),
+                    came.first_row
+                ));
             }
         }
         if self.values.is_exact() && self.values.n_distinct() == 1 && n_present == n_rows && n_rows > 1 {

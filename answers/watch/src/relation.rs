@@ -112,7 +112,8 @@ impl RelationReport {
             report.not_judged = Some(what);
             return report;
         };
-        let largest = |side: &KeySample| if side.is_exact() { None } else { side.iter().map(|(hash, ..)| hash).last() };
+        let largest =
+            |side: &KeySample| if side.is_exact() { None } else { side.iter().map(|(hash, ..)| hash).last() };
         let limit = [largest(from), largest(to)].into_iter().flatten().min();
         report.exact = limit.is_none();
         for (hash, value, _) in from.iter().filter(|(hash, ..)| limit.is_none_or(|limit| *hash <= limit)) {
@@ -135,7 +136,9 @@ mod tests {
     #[test]
     fn references_are_read_as_the_standard_writes_them() {
         let want = Some(("products".to_owned(), "id".to_owned()));
-        for text in ["products.id", "schema/products/properties/id", "other.yaml#/schema/products/properties/id"] {
+        for text in
+            ["products.id", "schema/products/properties/id", "other.yaml#/schema/products/properties/id"]
+        {
             assert_eq!(reference(text), want, "{text}");
         }
         assert_eq!(reference("products"), None);

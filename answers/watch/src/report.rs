@@ -233,7 +233,8 @@ fn of_stream(
 fn bucket(label: &str, plan: Option<&Plan>, cell: &Cell) -> Bucket {
     let named = |(code, field): &(String, String)| format!("{code} {field}").trim_end().to_owned();
     let fields = plan.map(|plan| plan.fields.as_slice()).unwrap_or_default();
-    let missing = fields.iter().zip(&cell.fields).map(|(field, seen)| (field.path.clone(), cell.n - seen.n_present));
+    let missing =
+        fields.iter().zip(&cell.fields).map(|(field, seen)| (field.path.clone(), cell.n - seen.n_present));
     Bucket {
         label: label.to_owned(),
         n_accepted: cell.n,
@@ -252,7 +253,8 @@ fn fields(plan: &Plan, all: &Cell) -> Vec<FieldReport> {
         let about = |found: &str| found == field.path || found.starts_with(&format!("{}[", field.path));
         let n_refused = all.findings.iter().filter(|((_, found), _)| about(found)).map(|(_, n)| n).sum();
         let has_values = field.sealed.is_none() && seen.values.n() > 0;
-        let spread = seen.spread.ends().zip(seen.spread.quantile(0.5));
+        let has_sizes = field.is_number || matches!(field.kind, "string" | "array");
+        let spread = seen.spread.ends().zip(seen.spread.quantile(0.5)).filter(|_| has_sizes);
         let is_short = seen.values.is_exact();
         let top = seen.values.top();
         out.push(FieldReport {
@@ -265,7 +267,11 @@ fn fields(plan: &Plan, all: &Cell) -> Vec<FieldReport> {
             n_distinct: has_values.then(|| seen.values.n_distinct()),
             exact: is_short,
             spread: spread.map(|((low, high), middle)| (low, middle, high)),
-            top: if is_short { top.iter().take(5).map(|(text, n)| ((*text).to_owned(), *n)).collect() } else { Vec::new() },
+            top: if is_short {
+                top.iter().take(5).map(|(text, n)| ((*text).to_owned(), *n)).collect()
+            } else {
+                Vec::new()
+            },
         });
     }
     out
@@ -307,7 +313,15 @@ fn dimensions(
     let judged: Vec<_> = mine.iter().filter(|r| r.not_judged.is_none()).collect();
     let (orphans, compared) = judged.iter().fold((0, 0), |(o, c), r| (o + r.n_orphans, c + r.n_compared));
     let consistent = if judged.is_empty() {
-        (None, if mine.is_empty() { "the contract declares no relationship" } else { "no relationship can be judged" }.to_owned())
+        (
+            None,
+            if mine.is_empty() {
+                "the contract declares no relationship"
+            } else {
+                "no relationship can be judged"
+            }
+            .to_owned(),
+        )
     } else {
         let says = format!("{orphans} of {compared} values compared have nothing on the other side");
         (share(compared - orphans, compared), says)
@@ -333,7 +347,12 @@ fn dimensions(
     ]
 }
 
-fn unique(stream: &str, plan: Option<&Plan>, all: &Cell, keys: &BTreeMap<String, KeySample>) -> (Option<f64>, String) {
+fn unique(
+    stream: &str,
+    plan: Option<&Plan>,
+    all: &Cell,
+    keys: &BTreeMap<String, KeySample>,
+) -> (Option<f64>, String) {
     let mut says = vec![format!("{} rows repeated another of their delivery", all.n_repeated)];
     let mut score = share(all.n_judged(), all.n_arrived());
     for key in plan.map(|plan| plan.keys.as_slice()).unwrap_or_default() {

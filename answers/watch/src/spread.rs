@@ -131,7 +131,8 @@ impl Spread {
         let mut slices = vec![0; n];
         let width = (high - low) / n as f64;
         for (middle, count) in self.buckets() {
-            let at = if width > 0.0 { ((middle - low) / width).clamp(0.0, n as f64 - 1.0) as usize } else { 0 };
+            let at =
+                if width > 0.0 { ((middle - low) / width).clamp(0.0, n as f64 - 1.0) as usize } else { 0 };
             if let Some(slice) = slices.get_mut(at) {
                 *slice += count;
             }

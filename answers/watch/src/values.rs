@@ -64,6 +64,12 @@ impl<const K: usize> Values<K> {
         self.add_times(hash, 1, || text.chars().take(MAX_TEXT).collect());
     }
 
+    /// Counts one value whose [`hash`] is known; its text is made only where it is kept for the first time, and must be the
+    /// same whenever the hash is.
+    pub fn add_lazily(&mut self, hash: u64, text: impl FnOnce() -> String) {
+        self.add_times(hash, 1, || text().chars().take(MAX_TEXT).collect());
+    }
+
     fn add_times(&mut self, hash: u64, n: u64, text: impl FnOnce() -> Box<str>) {
         self.n += n;
         if self.overflowed && self.kept.last_key_value().is_some_and(|(last, _)| hash > *last) {

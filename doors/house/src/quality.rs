@@ -58,12 +58,16 @@ pub struct Which {
 
 impl Which {
     fn takes(&self, one: &Refused) -> bool {
-        let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        let same =
+            |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
         (self.mended || !one.mended)
             && same(&self.stream, &one.stream)
             && self.batch.is_none_or(|batch| one.batch == Some(batch))
             && self.code.as_deref().is_none_or(|code| one.reasons.iter().any(|reason| reason.code == code))
-            && self.field.as_deref().is_none_or(|field| one.reasons.iter().any(|reason| reason.field == field))
+            && self
+                .field
+                .as_deref()
+                .is_none_or(|field| one.reasons.iter().any(|reason| reason.field == field))
     }
 }
 
@@ -156,7 +160,8 @@ impl House {
                 }
                 total.waiting += 1;
                 let first = one.reasons.first();
-                let reason = first.map(|reason| format!("{} {}", reason.code, reason.field)).unwrap_or_default();
+                let reason =
+                    first.map(|reason| format!("{} {}", reason.code, reason.field)).unwrap_or_default();
                 *total.by_reason.entry(reason.trim_end().to_owned()).or_default() += 1;
             })
         })?;
@@ -347,7 +352,8 @@ impl House {
                 let batch = tail.next(BATCH, None)?;
                 let Some((last, _)) = batch.last() else { break };
                 let is_over = last.0 + 1 >= end.0;
-                let found = batch.into_iter().map(|(_, record)| record).filter(|record| ids.remove(&record.id));
+                let found =
+                    batch.into_iter().map(|(_, record)| record).filter(|record| ids.remove(&record.id));
                 work(found.collect())?;
                 if is_over {
                     break;

@@ -106,8 +106,11 @@ fn rows() -> String {
 
 fn import(house: &Arc<House>, dir: &Path) {
     std::fs::write(dir.join("orders.csv"), rows()).unwrap();
-    std::fs::write(dir.join("products.csv"), (0..18).fold("sku\n".to_owned(), |csv, i| csv + &format!("sku-{i}\n")))
-        .unwrap();
+    std::fs::write(
+        dir.join("products.csv"),
+        (0..18).fold("sku\n".to_owned(), |csv, i| csv + &format!("sku-{i}\n")),
+    )
+    .unwrap();
     house.import(&dir.join("orders.csv"), "orders", |_| {}).unwrap();
     house.import(&dir.join("products.csv"), "products", |_| {}).unwrap();
 }
@@ -146,7 +149,10 @@ fn partitions_and_replay_change_nothing_and_no_sealed_value_is_seen() {
     }
     assert_eq!(said[0], said[1], "LAW 2: any number of partitions");
     let orders = &said[0]["streams"][0];
-    assert_eq!((&orders["n_accepted"], &orders["n_refused"], &orders["n_repeated"]), (&5_400.into(), &600.into(), &1.into()));
+    assert_eq!(
+        (&orders["n_accepted"], &orders["n_refused"], &orders["n_repeated"]),
+        (&5_400.into(), &600.into(), &1.into())
+    );
     let email = orders["fields"].as_array().unwrap().iter().find(|f| f["field"] == "email").unwrap();
     assert_eq!((&email["sealed"], &email["n_distinct"]), (&true.into(), &Value::Null));
 }
@@ -158,7 +164,10 @@ fn what_changed_first_is_said_first_and_relations_are_held() {
     import(&house, dir.path());
     let report = report(&house, By::Day);
     let first = &report.changes[0];
-    assert_eq!((first.metric, first.field.as_deref(), first.since.as_str()), (Metric::NewValue, Some("kind"), "2026-02-10"));
+    assert_eq!(
+        (first.metric, first.field.as_deref(), first.since.as_str()),
+        (Metric::NewValue, Some("kind"), "2026-02-10")
+    );
     assert_eq!((first.until.as_str(), first.n), ("2026-03-01", 200), "{}", first.message);
     assert!(first.message.contains("`gift`") && first.message.contains("200 of 1,800"), "{}", first.message);
     let second = &report.changes[1];
@@ -200,7 +209,10 @@ fn a_mended_contract_takes_in_what_waits_and_the_counts_add_up() {
     assert_eq!((totals["orders"].refused, totals["orders"].waiting, totals["orders"].mended), (600, 0, 600));
     let report = report(&house, By::Month);
     let orders = &report.streams[0];
-    assert_eq!((orders.n_accepted, orders.n_refused, orders.n_mended, orders.n_arrived), (6_000, 600, 600, 6_001));
+    assert_eq!(
+        (orders.n_accepted, orders.n_refused, orders.n_mended, orders.n_arrived),
+        (6_000, 600, 600, 6_001)
+    );
     assert_eq!(house.streams().unwrap()["orders"].n_records, 6_000, "an independent count");
     assert!(house.verify(|_| {}).unwrap().holds());
     house.close();
@@ -223,7 +235,9 @@ fn an_import_that_is_taken_back_leaves_nothing() {
 fn an_unknown_stream_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let house = project(dir.path(), 1, &contract("1.0.0", "^[a-z]+$"));
-    let error = house.quality(&QualityAsked { stream: Some("ordres".into()), ..QualityAsked::default() }).unwrap_err();
+    let error = house
+        .quality(&QualityAsked { stream: Some("ordres".into()), ..QualityAsked::default() })
+        .unwrap_err();
     assert!(error.to_string().contains("ordres"), "{error}");
     house.close();
 }

@@ -220,7 +220,9 @@ pub(crate) async fn sample(
 ) -> Result<Json<Sample>, Problem> {
     let limit = query.limit.unwrap_or(SAMPLE);
     if limit == 0 || limit > MAX_SAMPLE {
-        return Err(Refusal::Query { reason: format!("limit={limit} is not between 1 and {MAX_SAMPLE}") }.into());
+        return Err(
+            Refusal::Query { reason: format!("limit={limit} is not between 1 and {MAX_SAMPLE}") }.into()
+        );
     }
     let which = Which { stream: query.stream, code: query.code, field: query.field, ..Which::default() };
     let shown = door.ask(&id, move |house| {

@@ -18,7 +18,8 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 pub fn quality(ctx: &Ctx, args: &Quality) -> anyhow::Result<Code> {
     let by = By::read(&args.by).with_context(|| format!("`{}` is no day, week or month", args.by))?;
     let instant = |text: &Option<String>| text.as_deref().map(str::parse::<Instant>).transpose();
-    let asked = QualityAsked { stream: args.stream.clone(), by, from: instant(&args.from)?, to: instant(&args.to)? };
+    let asked =
+        QualityAsked { stream: args.stream.clone(), by, from: instant(&args.from)?, to: instant(&args.to)? };
     let house = ctx.open()?;
     let report = house.quality(&asked)?;
     house.close();
@@ -61,7 +62,9 @@ fn print_report(report: &Report, args: &Quality) {
     for relation in &report.relations {
         let state = match &relation.not_judged {
             Some(why) => why.clone(),
-            None => format!("{} of {} values compared are not there", relation.n_orphans, relation.n_compared),
+            None => {
+                format!("{} of {} values compared are not there", relation.n_orphans, relation.n_compared)
+            }
         };
         out::line(&format!("\n{} in {}: {state}", relation.from, relation.to));
     }
@@ -71,7 +74,12 @@ fn print_stream(stream: &StreamReport, args: &Quality) {
     let owner = stream.owner.as_deref().map(|owner| format!(" (owner: {owner})")).unwrap_or_default();
     out::line(&format!(
         "\n{}{owner}: {} arrived = {} accepted + {} refused − {} mended + {} repeated",
-        stream.stream, stream.n_arrived, stream.n_accepted, stream.n_refused, stream.n_mended, stream.n_repeated
+        stream.stream,
+        stream.n_arrived,
+        stream.n_accepted,
+        stream.n_refused,
+        stream.n_mended,
+        stream.n_repeated
     ));
     let rows: Vec<Vec<String>> = stream
         .dimensions
@@ -117,7 +125,10 @@ fn print_fields(stream: &StreamReport) {
             ]
         })
         .collect();
-    out::table(&["field", "type", "there", "refused", "broken", "distinct", "least · median · greatest", "most"], &rows);
+    out::table(
+        &["field", "type", "there", "refused", "broken", "distinct", "least · median · greatest", "most"],
+        &rows,
+    );
 }
 
 fn print_buckets(stream: &StreamReport) {
@@ -167,12 +178,29 @@ pub fn profile(ctx: &Ctx, args: &Profile) -> anyhow::Result<Code> {
 }
 
 fn print_profile(report: &ProfileReport) {
-    out::line(&format!("{}: {} rows, {} columns, {} bytes", report.file, report.n_rows, report.columns.len(), report.n_bytes));
+    out::line(&format!(
+        "{}: {} rows, {} columns, {} bytes",
+        report.file,
+        report.n_rows,
+        report.columns.len(),
+        report.n_bytes
+    ));
     for finding in &report.findings {
         out::line(&format!("! {finding}"));
     }
-    let rows: Vec<Vec<String>> = report.columns.iter().map(|column| profile_row(column, report.n_rows)).collect();
-    out::table(&["column", "looks like", "there", "distinct", "picture", "least · median · greatest, or most frequent"], &rows);
+    let rows: Vec<Vec<String>> =
+        report.columns.iter().map(|column| profile_row(column, report.n_rows)).collect();
+    out::table(
+        &[
+            "column",
+            "looks like",
+            "there",
+            "distinct",
+            "picture",
+            "least · median · greatest, or most frequent",
+        ],
+        &rows,
+    );
 }
 
 fn profile_row(column: &ColumnReport, n_rows: u64) -> Vec<String> {
@@ -183,7 +211,9 @@ fn profile_row(column: &ColumnReport, n_rows: u64) -> Vec<String> {
     } else {
         let counts: Vec<u64> = column.top.iter().map(|(_, n)| *n).collect();
         let top: Vec<_> = column.top.iter().take(3).map(|(text, n)| format!("{text} ({n})")).collect();
-        let patterns = || column.patterns.iter().take(2).map(|(text, n)| format!("like {text} ({n})")).collect::<Vec<_>>();
+        let patterns = || {
+            column.patterns.iter().take(2).map(|(text, n)| format!("like {text} ({n})")).collect::<Vec<_>>()
+        };
         (bars(&counts, counts.len()), if top.is_empty() { patterns() } else { top }.join(", "))
     };
     vec![
@@ -221,7 +251,12 @@ pub fn quarantine(ctx: &Ctx, args: &Quarantine) -> anyhow::Result<Code> {
         stream: args.stream.clone(),
         code: args.code.clone(),
         field: args.field.clone(),
-        batch: args.batch.as_ref().map(|b| b.parse()).transpose().context("--batch takes a batch as `import --list` shows it")?,
+        batch: args
+            .batch
+            .as_ref()
+            .map(|b| b.parse())
+            .transpose()
+            .context("--batch takes a batch as `import --list` shows it")?,
         mended: args.mended || args.no_filter(),
     };
     let house = ctx.open()?;
@@ -274,7 +309,10 @@ fn print_totals(ctx: &Ctx, house: &house::House) -> anyhow::Result<()> {
         return out::json(&totals);
     }
     for (stream, total) in &totals {
-        out::line(&format!("{stream}: {} refused = {} waiting + {} mended", total.refused, total.waiting, total.mended));
+        out::line(&format!(
+            "{stream}: {} refused = {} waiting + {} mended",
+            total.refused, total.waiting, total.mended
+        ));
         let mut reasons: Vec<_> = total.by_reason.iter().collect();
         reasons.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         for (reason, n) in reasons {

@@ -115,7 +115,8 @@ mod tests {
         block.each_row(|row, cells| {
             // Only the first cell is wanted of the third row.
             let n = if row == 3 { 1 } else { 9 };
-            let cells: Vec<String> = cells.take(n).map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+            let cells: Vec<String> =
+                cells.take(n).map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
             rows.push((row, cells.join("|")));
         });
         let want = [(1, "1|x, y"), (2, "2"), (3, "3")].map(|(row, cells)| (row, cells.to_owned()));
