@@ -86,7 +86,7 @@ fn bad_requests_and_small_keys_are_told() {
     check("/v1/jobs/prices/steps/odrers", json!({"run": "r"}), 404, "MR5041");
     check("/v1/jobs/prices/steps/features", json!({"run": "a b"}), 400, "MR4604");
     check("/v1/jobs/prices/steps/features", json!({"run": ""}), 400, "MR4604");
-    check("/v1/jobs/prices/steps/features", json!({"run": "r", "wait_seconds": 26}), 400, "MR7018");
+    check("/v1/jobs/prices/steps/features", json!({"run": "r", "wait_seconds": 26}), 400, "MR7020");
     check("/v1/jobs/prices/runs", json!({"run": "x".repeat(129)}), 400, "MR4604");
     check("/v1/jobs/pries/runs", json!({"run": "r"}), 404, "MR4602");
     assert_eq!(served.get("/v1/jobs/prices/runs/none").code(), "MR5041");

@@ -13,6 +13,9 @@ mod runner;
 mod spec;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use act::Act;
 pub(crate) use desk::Desk;
 pub use runner::JobRunner;

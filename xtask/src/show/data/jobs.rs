@@ -288,8 +288,9 @@ impl Airflow {
         loop {
             let said =
                 self.ask(&["dags", "list-runs", &format!("maschinenraum_{JOB}"), "--output", "json"])?;
-            let json = said.get(said.find('[').unwrap_or_default()..).unwrap_or_default();
-            let runs: Value = serde_json::from_str(json.trim()).unwrap_or_default();
+            // Its warnings go to stdout too.
+            let json = said.lines().rfind(|line| line.starts_with("[{")).unwrap_or_default();
+            let runs: Value = serde_json::from_str(json).unwrap_or_default();
             let state = runs[0]["state"].as_str().unwrap_or("unknown").to_owned();
             if state == "success" || state == "failed" || started.elapsed() > patience {
                 return Ok(state);
