@@ -249,6 +249,21 @@ pub enum Command {
     ///
     /// Example: maschinenraum sources web; maschinenraum sources drop --look
     Sources(crate::command::sources::Sources),
+    /// Feature views: listed, read, tested, compared between serving and training, and with another project.
+    ///
+    /// Example: maschinenraum features get user_id=c00001 orders --purpose analytics
+    #[command(subcommand)]
+    Features(crate::command::features::Features),
+    /// Who is who: profiles explained, merged and parted by hand; households and accounts.
+    ///
+    /// Example: maschinenraum people merge user_id=c00001 user_id=c00002 --reference T-17
+    #[command(subcommand)]
+    People(crate::command::people::People),
+    /// Saved rules of segments/*.yaml: how many belong to them, now or then, and who.
+    ///
+    /// Example: maschinenraum segments count loyal --at 2026-03-01T00:00:00Z
+    #[command(subcommand)]
+    Segments(crate::command::segments::Segments),
     /// API keys.
     #[command(subcommand)]
     Keys(Keys),

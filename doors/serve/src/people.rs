@@ -226,6 +226,10 @@ pub(crate) struct FeaturesAsked {
     purpose: String,
     /// Feature views by name, or by name and version as `orders@2`.
     views: Vec<String>,
+    /// What the request says of its moment, by name, for features that are computed when they are asked for.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    context: serde_json::Map<String, Value>,
 }
 
 /// Values of feature views.
@@ -259,7 +263,9 @@ pub(crate) async fn features(
 ) -> Result<Json<Features>, Problem> {
     let purpose = asked.purpose.clone();
     let read = move |house: &Arc<house::House>| {
-        house.features(&caller.principal, &asked.identifier.into(), &asked.purpose, &asked.views)
+        let context = feature::Context::of_json(&asked.context);
+        let (who, views) = (&caller.principal, &asked.views);
+        house.features_with(who, &asked.identifier.into(), &asked.purpose, views, &context)
     };
     let (at, found) = door.ask(&id, read).await?;
     let views = found.iter().map(|values| ViewValues {

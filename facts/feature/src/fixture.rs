@@ -45,7 +45,12 @@ struct RawRecord {
     known: Option<Spanned<String>>,
     #[serde(default = "one")]
     of: String,
-    record: serde_json::Value,
+    /// As it would be delivered.
+    #[serde(default)]
+    record: Option<serde_json::Value>,
+    /// As its contract names it.
+    #[serde(default)]
+    fields: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -145,7 +150,15 @@ impl Run<'_> {
             let Some(known_at) = one.known.as_ref().map_or(Some(occurred_at), |known| self.instant(known)) else {
                 continue;
             };
-            let fields = contract.bind(&one.record);
+            let fields = match (&one.record, &one.fields) {
+                (Some(record), None) => contract.bind(record),
+                (None, Some(fields)) => fields.clone(),
+                _ => {
+                    let wanted = "a record has either `fields`, as the contract names them, or a `record`, as delivered";
+                    self.wrong(FILE, line(&one.at), format!("record {}: {wanted}", n + 1));
+                    continue;
+                }
+            };
             for finding in contract.check(&fields).into_iter().filter(Finding::is_error) {
                 self.wrong(RECORD, line(&one.at), format!("record {}: {}", n + 1, finding.message));
             }

@@ -275,7 +275,7 @@ test: a basket against the mean
 records:
   - {at: 2026-03-28T22:59:00Z, record: {total: 20, city: KIEL}}
   - {at: 2026-03-28T23:00:00Z, known: 2026-03-30T00:00:00Z, record: {total: 40, city: ULM}}
-  - {at: 2026-03-28T23:00:00Z, of: other, record: {total: 1000}}
+  - {at: 2026-03-28T23:00:00Z, of: other, fields: {total: 1000}}
 expect:
   - at: 2026-03-29T10:00:00Z
     context: {basket: 30}
@@ -301,6 +301,7 @@ fn fixtures_say_what_is_wrong_and_where() {
     wrong("last_city: KIEL", "last_town: KIEL", "MR4017", 9, "has no feature `last_town`");
     wrong("view: shopping", "view: shoping", "MR4017", 2, "did you mean `shopping`?");
     wrong("{total: 20, city: KIEL}", "{city: KIEL}", "MR4019", 5, "record 1: ");
+    wrong("fields: {total: 1000}", "record: {total: 1}, fields: {total: 1}", "MR4017", 7, "either `fields`");
     wrong("at: 2026-03-29T10:00:00Z", "at: yesterday", "MR4017", 9, "yesterday");
     wrong("basket: 30", "basket: much", "MR4017", 9, "wants a number as `basket`");
     assert_eq!(run("view: [").findings[0].code, "MR4017");

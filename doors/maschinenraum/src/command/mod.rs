@@ -6,12 +6,15 @@ mod decisions;
 mod demo;
 mod demo_cj;
 mod exchange;
+pub mod features;
 pub mod jobs;
 mod learning;
 mod lineage;
+pub mod people;
 mod project;
 mod quality;
 mod running;
+pub mod segments;
 pub mod sources;
 
 use std::path::Path;
@@ -67,6 +70,9 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Jobs(args) => jobs::run(&ctx, &args),
         Command::Capture(args) => capture::run(&ctx, &args),
         Command::Sources(args) => sources::run(&ctx, &args),
+        Command::Features(args) => features::run(&ctx, &args),
+        Command::People(args) => people::run(&ctx, &args),
+        Command::Segments(args) => segments::run(&ctx, &args),
         Command::Keys(args) => running::keys(&ctx, args),
         Command::Status => running::status(&ctx),
         Command::Backup { to, server } => running::backup(&ctx, &to, server.as_deref()),
@@ -88,12 +94,24 @@ impl Ctx {
     pub fn open(&self) -> anyhow::Result<Arc<House>> {
         open(&self.project)
     }
+
+    /// Opens the project's house at once; new feature views are still to be filled.
+    pub fn open_unfilled(&self) -> anyhow::Result<Arc<House>> {
+        open_with(&self.project, House::open_unfilled)
+    }
 }
 
 /// Opens a project's house.
 pub fn open(dir: &Path) -> anyhow::Result<Arc<House>> {
+    open_with(dir, House::open)
+}
+
+fn open_with(
+    dir: &Path,
+    open: impl FnOnce(Project) -> Result<House, house::Error>,
+) -> anyhow::Result<Arc<House>> {
     let project = Project::load(dir)?;
-    let house = House::open(project).map_err(|error| {
+    let house = open(project).map_err(|error| {
         // The databases say so in their own words.
         let is_open = error.to_string().contains("Locked");
         let error = anyhow::Error::from(error);

@@ -63,7 +63,16 @@ pub fn check(ctx: &Ctx, files: &[String], most: usize) -> anyhow::Result<Code> {
     // What a changed contract would break comes first: it is why much of the rest is there.
     let mut findings = coming(&project)?;
     findings.extend(found);
+    let (n_tests, n_values, wrong) = project.test_features();
+    findings.extend(wrong);
     let mut judged = Vec::new();
+    if n_tests > 0 {
+        judged.push(format!(
+            "{} of features, {} compared",
+            out::count(n_tests, "test"),
+            out::count(n_values, "value")
+        ));
+    }
     for pair in files {
         let (stream, path) = pair.split_once('=').with_context(|| format!("`{pair}` is not STREAM=PATH"))?;
         judged.push(check_file(&project, stream, Path::new(path), most, &mut findings)?);
@@ -141,7 +150,9 @@ fn coming(project: &Project) -> anyhow::Result<Vec<Finding>> {
 
 /// Puts the project into force, unless a contract breaks something under a version that says it does not.
 pub fn apply(ctx: &Ctx) -> anyhow::Result<Code> {
-    let findings = coming(&Project::load(&ctx.project)?)?;
+    let project = Project::load(&ctx.project)?;
+    let mut findings = coming(&project)?;
+    findings.extend(project.test_features().2);
     findings.iter().for_each(|finding| out::say(&finding.to_string()));
     if findings.iter().any(Finding::is_error) {
         return Ok(Code::Findings);

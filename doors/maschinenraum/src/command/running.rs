@@ -15,7 +15,7 @@ use crate::out::{self, Code};
 
 /// Runs the server.
 pub fn serve(ctx: &Ctx, listen: Option<&str>) -> anyhow::Result<Code> {
-    let house = ctx.open()?;
+    let house = ctx.open_unfilled()?;
     serve_house(house, listen)?;
     Ok(Code::Fine)
 }
@@ -195,10 +195,23 @@ pub fn serve_house(house: std::sync::Arc<House>, listen: Option<&str>) -> anyhow
         let (house, stopping) = (house, stopping.clone());
         std::thread::spawn(move || deliver_on(&house, &webhook, &stopping))
     });
+    // New feature views are filled, and serving is held against training, while everything else goes on.
+    let watcher = {
+        let (house, stopping) = (house.clone(), stopping.clone());
+        std::thread::spawn(move || {
+            match house.fill(&stopping) {
+                Ok(0) => {}
+                Ok(n_records) => tracing::info!(n_records, "new feature views are filled"),
+                Err(error) => tracing::error!(%error, "new feature views could not be filled"),
+            }
+            house.watch_skew(&stopping);
+        })
+    };
     out::say(&format!("serving on {}", running.address()));
     running.stop_on_signal();
     let ended = running.wait();
     stopping.store(true, Ordering::Release);
+    let _ = watcher.join();
     if let Some(sender) = sender {
         // A panic there has been reported by the panic hook.
         let _ = sender.join();
