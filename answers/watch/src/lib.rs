@@ -15,22 +15,25 @@
 
 mod cell;
 mod change;
+mod column;
 mod fold;
 mod page;
 mod plan;
 mod profile;
 mod relation;
 mod report;
+mod seen;
 mod spread;
 mod unusual;
 mod values;
 
 pub use cell::{Cell, FieldCell};
 pub use change::{Change, Metric};
+pub use column::{Column, ColumnReport, Shape};
 pub use fold::{CellKey, NOTES, QualityFold, Repeated, Tables, source_of};
 pub use page::page;
 pub use plan::{Plan, Plans, Watched};
-pub use profile::{Column, ColumnReport, Profile, ProfileReport, Shape};
+pub use profile::{Profile, ProfileReport};
 pub use relation::{KeySample, Relation, RelationReport};
 pub use report::{Bucket, By, Dimension, FieldReport, Options, Report, StreamReport, day_of, report};
 pub use spread::Spread;

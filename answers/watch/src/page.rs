@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::change::count;
-use crate::profile::{ColumnReport, ProfileReport};
+use crate::column::ColumnReport;
+use crate::profile::ProfileReport;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#667;--line:#d8dce2;--bar:#2f6f9f;--bad:#b3492d;--paper:#fff}\

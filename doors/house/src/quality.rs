@@ -486,10 +486,9 @@ pub fn profile_file(path: &Path, mut progress: impl FnMut(u64, u64)) -> Result<w
 
 /// A finding for each change that breaks a rule or loses something.
 pub fn quality_findings(report: &Report) -> Vec<Finding> {
-    let grave = report.changes.iter().filter(|change| change.gravity >= 2);
-    grave
-        .map(|change| Finding {
-            code: if change.gravity == 3 { "MR2101" } else { "MR2102" },
+    let findings = report.changes.iter().filter_map(|change| {
+        Some(Finding {
+            code: change.code?,
             severity: crate::Severity::Warning,
             stream: change.stream.clone(),
             field: change.field.clone(),
@@ -497,5 +496,6 @@ pub fn quality_findings(report: &Report) -> Vec<Finding> {
             file: None,
             line: None,
         })
-        .collect()
+    });
+    findings.collect()
 }

@@ -106,6 +106,8 @@ struct Changed {
     of: u64,
     /// 3: a rule is broken, or never seen before; 2: something is lost; 1: different; 0: better.
     gravity: u8,
+    /// `MR2101` or `MR2102`, whose pages say what to do.
+    code: Option<String>,
     /// In one sentence.
     message: String,
 }
@@ -137,6 +139,7 @@ pub(crate) async fn quality(
         n: change.n,
         of: change.of,
         gravity: change.gravity,
+        code: change.code.map(str::to_owned),
         message: change.message,
     };
     Ok(Json(Quality {

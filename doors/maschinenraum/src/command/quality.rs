@@ -51,7 +51,8 @@ fn print_report(report: &Report, args: &Quality) {
             _ => "+ ",
         };
         let source = if change.source.is_empty() { String::new() } else { format!(" by {}", change.source) };
-        out::line(&format!("{mark} {}{source}: {}", change.stream, change.message));
+        let code = change.code.map(|code| format!(" ({code})")).unwrap_or_default();
+        out::line(&format!("{mark} {}{source}: {}{code}", change.stream, change.message));
     }
     if report.changes.len() > MAX_CHANGES {
         out::line(&format!("   and {} more; --json has them all", report.changes.len() - MAX_CHANGES));
