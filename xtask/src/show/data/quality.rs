@@ -78,7 +78,7 @@ struct Waiting {
 }
 
 fn run(place: &Place) -> Result<Figure> {
-    let data = place.data().context("no data")?.to_path_buf();
+    let data = place.data().context("no data")?;
     let binary = served::binary(place)?;
     let (taxi, taxi_holds) = taxi(place, &binary, &data)?;
     let (retail, retail_holds) = retail(place, &binary, &data)?;
