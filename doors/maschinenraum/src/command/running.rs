@@ -192,7 +192,7 @@ pub fn serve_house(house: std::sync::Arc<House>, listen: Option<&str>) -> anyhow
     let running = serve::start(house.clone(), &door)?;
     let stopping = std::sync::Arc::new(AtomicBool::new(false));
     let sender = webhook.map(|webhook| {
-        let (house, stopping) = (house, stopping.clone());
+        let (house, stopping) = (house.clone(), stopping.clone());
         std::thread::spawn(move || deliver_on(&house, &webhook, &stopping))
     });
     // New feature views are filled, and serving is held against training, while everything else goes on.
