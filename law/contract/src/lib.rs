@@ -14,10 +14,12 @@
 
 mod bind;
 mod check;
+pub mod diff;
 mod error;
 mod finding;
 mod identifiers;
 mod limits;
+pub mod metric;
 mod model;
 mod odcs;
 mod pointer;

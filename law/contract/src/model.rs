@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Pointer;
+use crate::metric::Rule;
 use crate::shape::Shape;
 use crate::time::TimeFormat;
 
@@ -48,6 +49,8 @@ pub struct Contract {
     pub dedup_key: Vec<Path>,
     /// The fields, in the order of the file.
     pub fields: Vec<Field>,
+    /// Quality rules about many records, judged by [`crate::metric::Judge`].
+    pub rules: Vec<Rule>,
     /// The file it was read from.
     pub file: String,
     pub(crate) line: u32,

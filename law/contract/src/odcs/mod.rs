@@ -4,14 +4,15 @@
 //! and other tools read it too.
 
 mod custom;
-mod property;
+pub(crate) mod property;
 mod quality;
-mod reading;
+pub(crate) mod reading;
 
 use std::sync::Arc;
 
 use event::{Span, StreamName, Version};
 
+use crate::metric;
 use crate::model::{Contract, Field, Kind, Path, SubjectKey};
 use crate::shape::Shape;
 use crate::yaml::{self, Node};
@@ -168,6 +169,7 @@ fn contract(
     reading: &mut Reading<'_>,
 ) -> Contract {
     reading.stream = name;
+    reading.rules.clear();
     let custom = Custom::read(root, object, reading);
     if let Some(stream) = &custom.stream {
         reading.stream.clone_from(stream);
@@ -190,6 +192,7 @@ fn contract(
     let description = object.and_then(|o| text_at(o, "description")).or_else(|| description(root));
     let shape = Shape::new(&fields);
     let identifiers = identifiers(&fields, &subject_key);
+    let rules = known_rules(std::mem::take(&mut reading.rules), &fields, reading);
     Contract {
         stream: StreamName::new(&reading.stream),
         version,
@@ -208,12 +211,41 @@ fn contract(
         traits: custom.traits,
         dedup_key,
         fields,
+        rules,
         file: reading.file.to_owned(),
         line: object.map_or(root.line, |o| o.line).max(1),
         yaml: Arc::clone(yaml_text),
         identifiers,
         shape,
     }
+}
+
+/// The rules whose fields there are; a rule about another one is an error.
+fn known_rules(rules: Vec<metric::Rule>, fields: &[Field], reading: &mut Reading<'_>) -> Vec<metric::Rule> {
+    let mut known = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let missing = rule.metric.fields().into_iter().find(|path| !has(fields, path.as_str()));
+        match missing.map(|path| path.as_str().to_owned()) {
+            None => known.push(rule),
+            Some(path) => {
+                let message =
+                    format!("the rule `{}` names the field `{path}`, which is not there", rule.name);
+                reading.error(codes::NO_SUCH_FIELD, rule.line, message);
+            }
+        }
+    }
+    known
+}
+
+fn has(fields: &[Field], path: &str) -> bool {
+    fields.iter().any(|field| {
+        let within = path.strip_prefix(field.name.as_str());
+        within == Some("")
+            || match (&field.kind, within.and_then(|rest| rest.strip_prefix('.'))) {
+                (Kind::Object(inner), Some(rest)) => inner.is_empty() || has(inner, rest),
+                _ => false,
+            }
+    })
 }
 
 /// Where the fields of a tracking call lie, so that a mapping need not repeat it.
@@ -245,7 +277,8 @@ fn schema_object(object: &Node, base: &str, reading: &mut Reading<'_>) -> Vec<Fi
     ];
     reading.unknown_keys(object, &KNOWN, "a schema object");
     for rule in object.get("quality").map(Node::items).unwrap_or_default() {
-        quality::dataset_rule(rule, reading);
+        let rule = metric::on_rows(rule, reading);
+        reading.rules.extend(rule);
     }
     property::read_list(object.get("properties"), base, None, reading)
 }

@@ -98,7 +98,7 @@ fn read(node: &Node, name: String, base: &str, within: Option<&str>, reading: &m
     for (word, value, line) in custom {
         take_word(&mut field, &word, value, line, base, reading);
     }
-    quality::rules(node, &mut field, reading);
+    quality::rules(node, &path, &mut field, reading);
     contradictions(&field, &path, reading);
     field
 }
@@ -374,7 +374,7 @@ fn limit(
 }
 
 /// Compiled once; a pattern that would compile into more than 1 MiB is refused.
-pub(super) fn pattern(text: &str, line: u32, what: &str, reading: &mut Reading<'_>) -> Option<regex::Regex> {
+pub(crate) fn pattern(text: &str, line: u32, what: &str, reading: &mut Reading<'_>) -> Option<regex::Regex> {
     match RegexBuilder::new(text).size_limit(1 << 20).build() {
         Ok(regex) => Some(regex),
         Err(error) => {

@@ -1,15 +1,15 @@
-//! ODCS quality rules: those that one record alone can break are enforced, the others are named.
+//! ODCS quality rules: those that one record alone can break are enforced on each, and all are counted over many.
 
 use serde_json::Value;
 
 use super::property;
 use super::reading::{Reading, codes};
-use crate::Severity;
 use crate::model::{Field, Kind};
 use crate::yaml::{self, Node};
+use crate::{Severity, metric};
 
 /// The quality rules of a property.
-pub(super) fn rules(node: &Node, field: &mut Field, reading: &mut Reading<'_>) {
+pub(super) fn rules(node: &Node, path: &str, field: &mut Field, reading: &mut Reading<'_>) {
     for rule in node.get("quality").map(Node::items).unwrap_or_default() {
         let metric = rule.get("metric").or_else(|| rule.get("rule")).and_then(Node::scalar);
         // "None of the values" is a rule about each value; "5 percent of them" is one about the whole.
@@ -35,22 +35,12 @@ pub(super) fn rules(node: &Node, field: &mut Field, reading: &mut Reading<'_>) {
                     field.rules.pattern = property::pattern(&text, node.line, &what, reading);
                 }
             }
-            _ => not_per_record(rule, metric.as_deref(), Some(&field.name), reading),
+            _ => {}
         }
+        // Counted over many records too: what each record is held to may be mended later.
+        let counted = metric::on_field(rule, path, reading);
+        reading.rules.extend(counted);
     }
-}
-
-/// A quality rule of a schema object: always about many records.
-pub(super) fn dataset_rule(rule: &Node, reading: &mut Reading<'_>) {
-    let metric = rule.get("metric").or_else(|| rule.get("rule")).and_then(Node::scalar);
-    not_per_record(rule, metric.as_deref(), None, reading);
-}
-
-fn not_per_record(rule: &Node, metric: Option<&str>, field: Option<&str>, reading: &mut Reading<'_>) {
-    let kind = rule.get("type").and_then(Node::scalar);
-    let what = metric.or(kind.as_deref()).unwrap_or("text");
-    let message = format!("quality rule `{what}` is about many records and not checked on each one");
-    reading.push(codes::NOT_PER_RECORD, Severity::Info, field, rule.line, message);
 }
 
 /// The values a field may have; they must be of its type.

@@ -1,5 +1,6 @@
 //! Collects what the reader notices, with the line it stands on.
 
+use crate::metric::Rule;
 use crate::yaml::{Kind, Node};
 use crate::{Finding, Severity};
 
@@ -23,18 +24,20 @@ pub(crate) mod codes {
     pub(crate) const NO_FIELDS: &str = "MR1118";
 }
 
-pub(super) struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     pub(super) file: &'a str,
     pub(super) stream: String,
     pub(super) findings: Vec<Finding>,
+    /// Quality rules of the schema object being read.
+    pub(super) rules: Vec<Rule>,
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(file: &'a str, stream: &str) -> Self {
-        Self { file, stream: stream.to_owned(), findings: Vec::new() }
+    pub(crate) fn new(file: &'a str, stream: &str) -> Self {
+        Self { file, stream: stream.to_owned(), findings: Vec::new(), rules: Vec::new() }
     }
 
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         code: &'static str,
         severity: Severity,
@@ -53,20 +56,20 @@ impl<'a> Reading<'a> {
         });
     }
 
-    pub(super) fn info(&mut self, code: &'static str, line: u32, message: String) {
+    pub(crate) fn info(&mut self, code: &'static str, line: u32, message: String) {
         self.push(code, Severity::Info, None, line, message);
     }
 
-    pub(super) fn error(&mut self, code: &'static str, line: u32, message: String) {
+    pub(crate) fn error(&mut self, code: &'static str, line: u32, message: String) {
         self.push(code, Severity::Error, None, line, message);
     }
 
     /// A value of the wrong shape.
-    pub(super) fn shape(&mut self, node: &Node, what: &str, expected: &str) {
+    pub(crate) fn shape(&mut self, node: &Node, what: &str, expected: &str) {
         self.error(codes::SHAPE, node.line, format!("{what} must be {expected}, not {}", node.shown()));
     }
 
-    pub(super) fn unknown_keys(&mut self, node: &Node, known: &[&str], place: &str) {
+    pub(crate) fn unknown_keys(&mut self, node: &Node, known: &[&str], place: &str) {
         for (key, _) in node.members() {
             if !key.text().is_some_and(|k| known.contains(&k)) {
                 let message = format!("key {} is not known to ODCS v3 in {place}", key.shown());
@@ -75,7 +78,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
         let text = node.scalar().filter(|t| !t.trim().is_empty());
         if text.is_none() && !node.is_null() {
             self.shape(node, what, "a text");
@@ -83,7 +86,7 @@ impl<'a> Reading<'a> {
         text
     }
 
-    pub(super) fn truth(&mut self, node: &Node, what: &str) -> Option<bool> {
+    pub(crate) fn truth(&mut self, node: &Node, what: &str) -> Option<bool> {
         match (&node.kind, node.text()) {
             (Kind::Bool(truth), _) => Some(*truth),
             (Kind::Null, _) => None,
@@ -96,7 +99,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    pub(super) fn count(&mut self, node: &Node, what: &str) -> Option<usize> {
+    pub(crate) fn count(&mut self, node: &Node, what: &str) -> Option<usize> {
         let count = match node.kind {
             Kind::Int(n) => usize::try_from(n).ok(),
             _ => None,
@@ -107,7 +110,7 @@ impl<'a> Reading<'a> {
         count
     }
 
-    pub(super) fn number(&mut self, node: &Node, what: &str) -> Option<(f64, Option<i128>)> {
+    pub(crate) fn number(&mut self, node: &Node, what: &str) -> Option<(f64, Option<i128>)> {
         match &node.kind {
             Kind::Int(n) => Some((*n as f64, Some(*n))),
             Kind::Float(n) if n.is_finite() => Some((*n, None)),
@@ -124,7 +127,7 @@ impl<'a> Reading<'a> {
     }
 
     /// One text or a list of texts.
-    pub(super) fn texts(&mut self, node: &Node, what: &str) -> Vec<String> {
+    pub(crate) fn texts(&mut self, node: &Node, what: &str) -> Vec<String> {
         match &node.kind {
             Kind::List(items) => items.iter().filter_map(|item| self.text(item, what)).collect(),
             _ => self.text(node, what).into_iter().collect(),
