@@ -86,19 +86,19 @@ fn run(place: &Place) -> Result<Figure> {
             .as_array()
             .into_iter()
             .flatten()
-            .map(|import| format!("{} {}", import[0], import[1]["counts"]))
+            .map(|import| format!("{} {}", of(import, "/0"), of(import, "/1/counts")))
             .collect();
         imports.sort();
         let status: Value = serde_json::from_str(&ran(&mut at(project, &["--json", "status"]), &[0])?)?;
-        let streams: Vec<Value> = status["streams"]
+        let streams: Vec<Value> = of(&status, "/streams")
             .as_object()
             .into_iter()
             .flatten()
             .filter(|(name, _)| !name.starts_with("mr."))
-            .map(|(name, count)| json!([name, count["n_records"], count["n_refused"]]))
+            .map(|(name, count)| json!([name, of(count, "/n_records"), of(count, "/n_refused")]))
             .collect();
         let models = ran(&mut at(project, &["models", MODEL]), &[0])?;
-        let reports: Vec<&Value> = steps(run).map(|step| &step["report"]).collect();
+        let reports: Vec<&Value> = steps(run).map(|step| of(step, "/report")).collect();
         Ok(json!({ "imports": imports, "streams": streams, "models": models, "reports": reports }))
     };
     let (first, second) = (left(&calm, &one)?, left(&killed, &other)?);
@@ -107,13 +107,17 @@ fn run(place: &Place) -> Result<Figure> {
     let replay = at(&killed, &["replay", "--verify"]).stderr(Stdio::null()).stdout(Stdio::null()).status()?;
     let cut = steps(&other)
         .filter(|step| {
-            let attempts = step["attempts"].as_array().into_iter().flatten();
-            attempts.filter(|attempt| attempt["ended"] == "cut_off").count() > 0
+            let attempts = of(step, "/attempts").as_array().into_iter().flatten();
+            attempts.filter(|attempt| of(attempt, "/ended") == "cut_off").count() > 0
         })
         .count();
     let n = steps(&other).count();
-    let n_records: u64 =
-        second["streams"].as_array().into_iter().flatten().filter_map(|stream| stream[1].as_u64()).sum();
+    let n_records: u64 = of(&second, "/streams")
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|stream| of(stream, "/1").as_u64())
+        .sum();
     let same = first == second;
     // A step may have been done, and on record, before the kill that its beginning called for.
     let holds = ended == "success" && same && replay.success() && killed_in.len() == n && cut * 10 >= n * 8;
@@ -132,7 +136,12 @@ fn run(place: &Place) -> Result<Figure> {
 }
 
 fn steps(run: &Value) -> impl Iterator<Item = &Value> {
-    run["steps"].as_array().into_iter().flatten()
+    of(run, "/steps").as_array().into_iter().flatten()
+}
+
+/// What lies at a JSON pointer; null where nothing does.
+fn of<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 fn free() -> Result<SocketAddr> {
@@ -190,7 +199,7 @@ impl House {
         let mut client = Client::connect(self.address, &self.key)?;
         let answer = client.ask("GET", &format!("/v1/jobs/{JOB}/runs/{RUN}"), b"")?;
         let run: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        Ok(run["state"].as_str().map(str::to_owned))
+        Ok(of(&run, "/state").as_str().map(str::to_owned))
     }
 
     fn stop(mut self) -> Result<()> {
@@ -291,7 +300,7 @@ impl Airflow {
             // Its warnings go to stdout too.
             let json = said.lines().rfind(|line| line.starts_with("[{")).unwrap_or_default();
             let runs: Value = serde_json::from_str(json).unwrap_or_default();
-            let state = runs[0]["state"].as_str().unwrap_or("unknown").to_owned();
+            let state = of(&runs, "/0/state").as_str().unwrap_or("unknown").to_owned();
             if state == "success" || state == "failed" || started.elapsed() > patience {
                 return Ok(state);
             }
