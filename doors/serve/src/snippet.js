@@ -49,10 +49,11 @@
       bytes += JSON.stringify(call).length;
     }
     var again = function () { queue = calls.concat(queue); if (tries++ < 10) later(Math.min(60000, 500 * Math.pow(2, tries))); };
-    w.fetch(base + "/v1/b", { method: "POST", keepalive: true, credentials: "omit", headers: { "Content-Type": "text/plain" },
+    w.fetch(base + "/v1/b", { method: "POST", keepalive: leaving, credentials: "omit", headers: { "Content-Type": "text/plain" },
       body: JSON.stringify({ writeKey: key, sentAt: new Date().toISOString(), batch: calls }) }).then(function (answer) {
       if (answer.status === 429 || answer.status >= 500) return again();
       tries = 0;
+      answer.text(); // Read to its end: an unread answer keeps its share of what a page may have under way.
       if (queue.length) { if (leaving) send(true); else later(50); }
     }, again);
   }
