@@ -128,17 +128,11 @@ impl House {
     /// [`StepView::state`].
     pub fn run_step(&self, job: &str, step: &str, run: &str, by: &str) -> Result<StepView, Error> {
         let place = place(job, run, step);
-        loop {
-            match self.begin_outside(job, step, run, by)? {
-                Begin::Done => break,
-                Begin::Yours(claim) => {
-                    self.work(claim)?;
-                    break;
-                }
-                Begin::Busy => {
-                    self.desk.wait(&place, Moment::now() + Duration::from_secs(3_600));
-                    break;
-                }
+        match self.begin_outside(job, step, run, by)? {
+            Begin::Done => {}
+            Begin::Yours(claim) => self.work(claim)?,
+            Begin::Busy => {
+                self.desk.wait(&place, Moment::now() + Duration::from_secs(3_600));
             }
         }
         self.show_step(job, step, run)
