@@ -240,6 +240,12 @@ pub enum Command {
     /// Example: maschinenraum jobs run nightly
     #[command(subcommand)]
     Jobs(crate::command::jobs::Jobs),
+    /// Contract files by themselves: what is wrong with them, what changes from one version to the next, their quality
+    /// rules judged over a file.
+    ///
+    /// Example: maschinenraum contract breaking contracts/orders-1.yaml contracts/orders-2.yaml
+    #[command(subcommand)]
+    Contract(crate::command::contract::Contracts),
     /// Takes the changes of a PostgreSQL database, each exactly once, by [captures.NAME] of the settings; without a name,
     /// shows how every capture stands.
     ///

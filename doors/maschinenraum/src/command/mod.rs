@@ -1,6 +1,7 @@
 //! The commands, each in its room; here they are told apart.
 
 pub mod capture;
+pub mod contract;
 mod data;
 mod decisions;
 mod demo;
@@ -68,6 +69,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Impact(args) => lineage::impact(&ctx, &args),
         Command::Lake(args) => exchange::lake(&ctx, &args),
         Command::Jobs(args) => jobs::run(&ctx, &args),
+        Command::Contract(args) => contract::run(&ctx, &args),
         Command::Capture(args) => capture::run(&ctx, &args),
         Command::Sources(args) => sources::run(&ctx, &args),
         Command::Features(args) => features::run(&ctx, &args),
