@@ -108,7 +108,7 @@ async function main () {
     const done = new Promise((resolve) => { told = resolve })
     const late = new Promise((resolve) => setTimeout(() => resolve({ sent: -1, errors: ['the page did not report'] }), 60_000).unref())
     const child = spawn(browser, ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
-      '--no-first-run', `--user-data-dir=${profile}`, `http://localhost:${port}/`], { stdio: 'ignore' })
+      '--no-first-run', `--user-data-dir=${profile}`, `http://localhost:${port}/`], { stdio: 'ignore', detached: true })
     const page = await Promise.race([done, late])
     // The page stays open until everything is there, as a reader's would; a page that may send nothing gets time to.
     const until = Date.now() + (page.sent > 0 ? 30_000 : 1_500)
@@ -118,9 +118,9 @@ async function main () {
       here = (await stored()) - base
     }
     const ended = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGKILL')
+    process.kill(-child.pid, 'SIGKILL')
     await ended
-    fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
+    fs.rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
     seen.push({ name, ...page, stored: here, early })
   }
   const said = await ask('GET', '/v1/consents?kind=user_id&value=s1')
