@@ -158,7 +158,9 @@ impl GateReport {
                 m.calibration_error.value <= *most,
                 format!("calibration error {}, {most} is allowed", m.calibration_error),
             ),
-            Rule::GoldSets if self.gold.is_empty() => one(true, "no use case that asks it has a gold set".into()),
+            Rule::GoldSets if self.gold.is_empty() => {
+                one(true, "no use case that asks it has a gold set".into())
+            }
             Rule::GoldSets => self
                 .gold
                 .iter()
@@ -302,11 +304,8 @@ pub(crate) mod tests {
             let gold = vec![Gold { use_case, file, n_rows: 40, n_left_out: 2, shown }];
             GateReport { gold, ..report(0.5, Role::Challenger) }
         };
-        let outcomes = |auc, loss| Shown::Outcomes {
-            auc: estimate(auc),
-            log_loss: estimate(loss),
-            base_log_loss: 0.5,
-        };
+        let outcomes =
+            |auc, loss| Shown::Outcomes { auc: estimate(auc), log_loss: estimate(loss), base_log_loss: 0.5 };
         check(&with(outcomes(0.7, 0.4)), true, "passed: it is ahead");
         check(&with(outcomes(0.55, 0.4)), false, "gold set goldsets/spring.jsonl, 40 rows: AUC 0.5500");
         check(&with(outcomes(0.7, 0.6)), false, "the share of yes alone gives 0.5000");

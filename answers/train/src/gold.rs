@@ -77,7 +77,9 @@ mod tests {
         let labels: Vec<bool> = (0..40).map(|i| i % 4 == 0).collect();
         let knows: Vec<f64> = labels.iter().map(|yes| if *yes { 0.6 } else { 0.1 }).collect();
         let what = Evaluation { n_draws: 50, ..Evaluation::default() };
-        let Shown::Outcomes { auc, log_loss, base_log_loss } = outcomes(&knows, &labels, &what) else { panic!() };
+        let Shown::Outcomes { auc, log_loss, base_log_loss } = outcomes(&knows, &labels, &what) else {
+            panic!()
+        };
         assert_eq!(auc.value, 1.0);
         assert!((base_log_loss - 0.562_335).abs() < 1e-6, "{base_log_loss}");
         assert!(log_loss.value < base_log_loss);

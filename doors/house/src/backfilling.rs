@@ -210,7 +210,7 @@ impl House {
             lane.batch.push((position, record, fields));
         }
         // Also where nothing is wanted, so that it is seen to move.
-        if lane.batch.len() >= TURN || lane.next.0 % 65_536 == 0 {
+        if lane.batch.len() >= TURN || lane.next.0.is_multiple_of(65_536) {
             self.turn(lane, views)?;
         }
         Ok(())

@@ -421,7 +421,8 @@ impl TraitView for House {
 
 pub(crate) fn open_vault(project: &Project, layout: &Layout) -> Result<Vault, Error> {
     let reference = &project.settings.vault.master;
-    let made = layout.vault().exists();
+    // One whose making was cut off is made anew, for nothing was sealed under it: the journal comes after the vault.
+    let made = Vault::stands_in(&layout.vault()) || layout.journal().exists();
     let master = match reference.strip_prefix("file:").map(|path| project.dir.join(path)) {
         // A missing file is made only together with a new vault: a new key opens nothing of an old one.
         Some(path) if !path.exists() && !made => {
@@ -439,7 +440,11 @@ pub(crate) fn compose(project: &Project, layout: &Layout, vault: Arc<Vault>) -> 
     Ok(Composition::new(contracts, views, project.rules.clone(), vault, layout.undone()?))
 }
 
-pub(crate) fn open_journal(settings: &Settings, layout: &Layout, n_partitions: u16) -> Result<Journal, Error> {
+pub(crate) fn open_journal(
+    settings: &Settings,
+    layout: &Layout,
+    n_partitions: u16,
+) -> Result<Journal, Error> {
     let options = journal::Options {
         n_partitions,
         segment_bytes: settings.journal.segment_mb << 20,

@@ -70,7 +70,8 @@ pub(crate) async fn search(
     let answer = door.ask(&id, move |house| {
         let graph = house.lineage()?;
         let found = catalogue::search(&graph, &query);
-        let entry = |one: &catalogue::Found<'_>| Entry { thing: one.node.into(), n_up: one.n_up, n_down: one.n_down };
+        let entry =
+            |one: &catalogue::Found<'_>| Entry { thing: one.node.into(), n_up: one.n_up, n_down: one.n_down };
         Ok(Catalogue { n: found.len(), found: found.iter().take(MAX_FOUND).map(entry).collect() })
     });
     Ok(Json(answer.await?))

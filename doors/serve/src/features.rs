@@ -123,7 +123,9 @@ fn shown(view: &feature::View, filling: &[house::Filling]) -> ViewShown {
         state: if left.is_some() { "filling" } else { "served" },
         n_done: left.map(|left| left.n_done),
         n_total: left.map(|left| left.n_total),
-        context: context.map(|c| ContextShown { name: c.name().to_owned(), kind: c.kind().as_str() }).collect(),
+        context: context
+            .map(|c| ContextShown { name: c.name().to_owned(), kind: c.kind().as_str() })
+            .collect(),
         features: features.collect(),
     }
 }

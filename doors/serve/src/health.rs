@@ -93,7 +93,9 @@ pub(crate) async fn metrics(
         let secret = credentials::from_headers(&headers)?.ok_or(Refusal::NoKey)?;
         door.keeper.admit(secret, Scope::Admin).await?;
     }
-    let look = door.ask(&id, |house| Ok((house.status(), house.streams()?, house.budgets()?, house.captures()?, house.sources()?)));
+    let look = door.ask(&id, |house| {
+        Ok((house.status(), house.streams()?, house.budgets()?, house.captures()?, house.sources()?))
+    });
     let (status, streams, budgets, captures, sources) = look.await?;
     let mut page = Page::default();
     door.gate.metrics.render(&mut page);

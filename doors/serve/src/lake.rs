@@ -19,10 +19,14 @@ use crate::routes::{Spec, Table};
 /// The route of the lake.
 pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
     table.add(
-        Spec::post("/v1/lake", "operations", "Writes data as Parquet to a file of the server's machine, under a grant.")
-            .scope(Scope::Admin)
-            .takes::<LakeAsked>()
-            .gives::<LakeWritten>(),
+        Spec::post(
+            "/v1/lake",
+            "operations",
+            "Writes data as Parquet to a file of the server's machine, under a grant.",
+        )
+        .scope(Scope::Admin)
+        .takes::<LakeAsked>()
+        .gives::<LakeWritten>(),
         write,
     )
 }

@@ -42,7 +42,11 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
         .add(
             Spec::get("/v1/lineage", "lineage", "What something is made from, or what is made from it.")
                 .scope(Scope::Read)
-                .query("of", true, "A thing: `field:orders.total`, `feature:purchases.spent`, `model:response`.")
+                .query(
+                    "of",
+                    true,
+                    "A thing: `field:orders.total`, `feature:purchases.spent`, `model:response`.",
+                )
                 .query("direction", false, "`up`, or `down` unless said.")
                 .query("depth", false, "Steps at most; all unless said.")
                 .gives::<LineageOf>(),
@@ -74,10 +78,14 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             catalogue::search,
         )
         .add(
-            Spec::post("/v1/impact", "lineage", "What a changed contract, or something removed, would break.")
-                .scope(Scope::Read)
-                .takes::<ImpactAsked>()
-                .gives::<ImpactTold>(),
+            Spec::post(
+                "/v1/impact",
+                "lineage",
+                "What a changed contract, or something removed, would break.",
+            )
+            .scope(Scope::Read)
+            .takes::<ImpactAsked>()
+            .gives::<ImpactTold>(),
             catalogue::impact,
         )
 }
@@ -305,7 +313,9 @@ pub(crate) async fn of(
         Some("up") => Direction::Up,
         Some(other) => {
             let other: String = other.chars().take(40).collect();
-            return Err(Refusal::Query { reason: format!("direction={other} is neither `up` nor `down`") }.into());
+            return Err(
+                Refusal::Query { reason: format!("direction={other} is neither `up` nor `down`") }.into()
+            );
         }
     };
     let found = door.ask(&id, move |house| {
@@ -315,12 +325,7 @@ pub(crate) async fn of(
     Ok(Json(found.await?))
 }
 
-fn reached(
-    graph: &Graph,
-    of: &str,
-    direction: Direction,
-    depth: usize,
-) -> Result<LineageOf, lineage::Error> {
+fn reached(graph: &Graph, of: &str, direction: Direction, depth: usize) -> Result<LineageOf, lineage::Error> {
     let node = graph.find(of)?;
     let steps = graph.trace(&node.id, direction, depth);
     let mut inside: std::collections::BTreeSet<&lineage::NodeId> =

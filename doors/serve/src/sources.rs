@@ -90,7 +90,10 @@ fn watch(house: &House, name: &str, every: Duration, stopped: &std::sync::mpsc::
         }
         said = says;
         if is_over.get()
-            || !matches!(stopped.recv_timeout(every.saturating_sub(began.elapsed())), Err(RecvTimeoutError::Timeout))
+            || !matches!(
+                stopped.recv_timeout(every.saturating_sub(began.elapsed())),
+                Err(RecvTimeoutError::Timeout)
+            )
         {
             return;
         }
@@ -103,9 +106,14 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
     let hook = "What another system posts, signed as [sources] of the settings says; needs no key.";
     let snippet = "The website's snippet: nothing is stored or sent before somebody says yes.";
     table
-        .add(Spec::get("/v1/sources", "operations", list).scope(Scope::Admin).gives::<AllSources>(), self::list)
         .add(
-            Spec::post("/v1/hooks/{source}", "tracking", hook).takes::<crate::api::Document>().gives::<Tracked>(),
+            Spec::get("/v1/sources", "operations", list).scope(Scope::Admin).gives::<AllSources>(),
+            self::list,
+        )
+        .add(
+            Spec::post("/v1/hooks/{source}", "tracking", hook)
+                .takes::<crate::api::Document>()
+                .gives::<Tracked>(),
             self::hook,
         )
         .add(Spec::get("/v1/snippet.js", "tracking", snippet).gives_media("text/javascript"), self::snippet)

@@ -32,7 +32,10 @@ fn other_tools_tell_and_are_told() {
     assert_eq!(served.post("/api/v1/lineage", &event()).json(), taken.json(), "told twice is told once");
     let mixed = served.post("/api/v1/lineage/batch", &json!([event(), {"job": 7}, 3])).json();
     assert_eq!((&mixed["status"], &mixed["summary"]["failed"]), (&json!("partial_success"), &json!(2)));
-    assert_eq!((&mixed["failed_events"][0]["index"], &mixed["failed_events"][0]["code"]), (&json!(1), &json!("MR2302")));
+    assert_eq!(
+        (&mixed["failed_events"][0]["index"], &mixed["failed_events"][0]["code"]),
+        (&json!(1), &json!("MR2302"))
+    );
     let refused = served.post("/api/v1/lineage", &json!({"eventTime": "soon"}));
     assert_eq!((refused.status, refused.code().as_str()), (400, "MR2302"), "{}", refused.body);
     let many = served.post("/api/v1/lineage/batch", &json!(vec![json!({}); 1_001]));
@@ -43,11 +46,13 @@ fn other_tools_tell_and_are_told() {
     assert_eq!(denied.status, 403);
 
     let down = served.get("/v1/lineage?of=stream:orders&direction=down").json();
-    let ids: Vec<&str> = down["things"].as_array().unwrap().iter().map(|thing| thing["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        down["things"].as_array().unwrap().iter().map(|thing| thing["id"].as_str().unwrap()).collect();
     for id in ["job:etl/mart", "dataset:pg://dwh/mart.orders", "feature:orders.n", "use_case:thanks"] {
         assert!(ids.contains(&id), "{id}: {ids:?}");
     }
-    let edge = down["edges"].as_array().unwrap().iter().find(|edge| edge["to"] == "feature:orders.n").unwrap();
+    let edge =
+        down["edges"].as_array().unwrap().iter().find(|edge| edge["to"] == "feature:orders.n").unwrap();
     assert_eq!((&edge["lossy"], &edge["untested"]), (&json!(true), &json!(true)));
     let unknown = served.get("/v1/lineage?of=field:orders.totl");
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "MR2304"), "{}", unknown.body);
@@ -62,13 +67,20 @@ fn other_tools_tell_and_are_told() {
 fn a_decision_and_a_change_are_followed() {
     let served = serve(|_| ());
     served.consent("c1");
-    served.post("/v1/batch", &batch(&[order("c1", "m1", 1_000), order("c1", "m2", 2_500), order("c2", "m3", 9)]));
+    served.post(
+        "/v1/batch",
+        &batch(&[order("c1", "m1", 1_000), order("c1", "m2", 2_500), order("c2", "m3", 9)]),
+    );
     served.settle();
-    let asked = json!({"use_case": "thanks", "identifier": {"kind": "user_id", "value": "c1"}, "context": {}});
+    let asked =
+        json!({"use_case": "thanks", "identifier": {"kind": "user_id", "value": "c1"}, "context": {}});
     let id = served.post("/v1/decide", &asked).json()["decision"].as_str().unwrap().to_owned();
     let trace = served.get(&format!("/v1/lineage/decisions/{id}")).json();
     assert_eq!(trace["records"].as_array().unwrap().len(), 2, "{trace}");
-    assert_eq!((&trace["inputs"][0]["name"], &trace["inputs"][0]["reproduces"]), (&json!("orders.n"), &json!(true)));
+    assert_eq!(
+        (&trace["inputs"][0]["name"], &trace["inputs"][0]["reproduces"]),
+        (&json!("orders.n"), &json!(true))
+    );
     assert_eq!(served.get(&format!("/v1/lineage/decisions/{}", "0".repeat(32))).code(), "MR5041");
     assert_eq!(served.get("/v1/lineage/decisions/zz").status, 400);
 
@@ -79,7 +91,10 @@ fn a_decision_and_a_change_are_followed() {
     let broken = served.post("/v1/impact", &json!({"contract": "name: ["}));
     assert_eq!(broken.status, 400, "{}", broken.body);
     let found = served.get("/v1/catalogue?text=spent&kind=feature").json();
-    assert_eq!((&found["n"], &found["found"][0]["thing"]["id"]), (&json!(1), &json!("feature:orders.spent_cents")));
+    assert_eq!(
+        (&found["n"], &found["found"][0]["thing"]["id"]),
+        (&json!(1), &json!("feature:orders.spent_cents"))
+    );
     assert_eq!(served.get("/v1/catalogue?kind=table").status, 400);
     served.close();
 }
@@ -92,7 +107,8 @@ fn data_goes_out_as_parquet_for_its_purpose() {
     served.settle();
     let dir = tempfile::tempdir().unwrap();
     let to = dir.path().join("orders.parquet").display().to_string();
-    let asked = |purpose: &str, to: &str| json!({"what": "stream", "name": "orders", "purpose": purpose, "to": to});
+    let asked =
+        |purpose: &str, to: &str| json!({"what": "stream", "name": "orders", "purpose": purpose, "to": to});
     let done = served.post("/v1/lake", &asked("personalisation", &to)).json();
     assert_eq!((&done["rows"], &done["rows_left_out"]), (&json!(1), &json!(1)), "{done}");
     assert_eq!(served.post("/v1/lake", &asked("world_domination", &to)).code(), "MR4702");

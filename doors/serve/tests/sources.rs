@@ -62,7 +62,12 @@ fn with_sources() -> (Served, tempfile::TempDir) {
     std::fs::write(&settings, text + SOURCES).unwrap();
     std::fs::write(dir.path().join("shop.secret"), "s3cret\n").unwrap();
     std::fs::create_dir(dir.path().join("incoming")).unwrap();
-    (serve_project(dir.path(), |settings| settings.browser_origins = vec!["http://shop.example".to_owned()]), dir)
+    (
+        serve_project(dir.path(), |settings| {
+            settings.browser_origins = vec!["http://shop.example".to_owned()]
+        }),
+        dir,
+    )
 }
 
 fn document(user: &str, cents: i64) -> Value {
@@ -118,7 +123,11 @@ fn a_signed_webhook_becomes_records_and_any_other_nothing() {
     for (one, accepted) in [(document("c3", 5), 1), (json!({"type": "refund", "userId": "c3"}), 0)] {
         let text = one.to_string();
         let answer = send("/v1/hooks/typed", &[("x-sign", &sign(&text))], &text).json();
-        assert_eq!((&answer["accepted"], &answer["quarantined"]), (&json!(accepted), &json!(1 - accepted)), "{answer}");
+        assert_eq!(
+            (&answer["accepted"], &answer["quarantined"]),
+            (&json!(accepted), &json!(1 - accepted)),
+            "{answer}"
+        );
     }
     // The mean is one per second, ten at once: three came, eight are too many, and nothing of them is kept.
     let flood = json!({"events": vec![document("c9", 5); 8]}).to_string();
@@ -126,7 +135,10 @@ fn a_signed_webhook_becomes_records_and_any_other_nothing() {
     assert_eq!((answer.status, answer.code().as_str()), (429, "MR2054"), "{}", answer.body);
     assert!(answer.headers.contains_key("retry-after") && answer.json()["retry"] == true);
     let shop = source(&served, "shop");
-    assert_eq!((&shop["kind"], &shop["records"], &shop["refused"]), (&json!("webhook"), &json!(3), &json!(2)));
+    assert_eq!(
+        (&shop["kind"], &shop["records"], &shop["refused"]),
+        (&json!("webhook"), &json!(3), &json!(2))
+    );
     assert_eq!(codes(&shop), ["MR2054"]);
     assert_eq!(source(&served, "typed")["records"], 2);
     served.close();
@@ -139,19 +151,24 @@ fn a_record_says_by_whose_key_it_came_and_a_wrong_clock_is_found() {
     assert_eq!(codes(&source(&served, "web")), ["MR2053"], "it never spoke");
     let bearer = format!("Bearer {web}");
     let ahead = (event::Instant::now() + event::Span::from_secs(7_200)).to_string();
-    let call = |id: &str| json!({"batch": [order("c1", id, 5)], "sentAt": ahead, "writeKey": web}).to_string();
+    let call =
+        |id: &str| json!({"batch": [order("c1", id, 5)], "sentAt": ahead, "writeKey": web}).to_string();
     for (id, headers) in [("m1", [("authorization", bearer.as_str())]), ("m2", [("authorization", "")])] {
         assert_eq!(served.send("/v1/b", &headers, call(id)).status, 200);
     }
     served.post("/v1/batch", &batch(&[order("c2", "m3", 5)]));
     let found = source(&served, "web");
-    assert_eq!((&found["kind"], &found["records"], codes(&found)), (&json!("key"), &json!(2), vec!["MR2055"]));
+    assert_eq!(
+        (&found["kind"], &found["records"], codes(&found)),
+        (&json!("key"), &json!(2), vec!["MR2055"])
+    );
     let seconds = found["clock_ahead_seconds"].as_f64().unwrap();
     assert!((7_100.0..=7_200.0).contains(&seconds), "{seconds}");
     assert_eq!(source(&served, "tests")["records"], 1);
     // Five per second, fifty at once; others are not held up by one that floods.
     let many: Vec<Value> = (0..60).map(|n| order("c3", &format!("n{n}"), 5)).collect();
-    let flood = |calls: &[Value]| served.send("/v1/b", &[("authorization", &bearer)], batch(calls).to_string());
+    let flood =
+        |calls: &[Value]| served.send("/v1/b", &[("authorization", &bearer)], batch(calls).to_string());
     assert_eq!(flood(&many[..30]).status, 200);
     assert_eq!(flood(&many[30..]).code(), "MR2054");
     // Thirty of them are those that came by `web`, which are dropped when they are folded.
@@ -159,7 +176,10 @@ fn a_record_says_by_whose_key_it_came_and_a_wrong_clock_is_found() {
     served.settle();
     let page = served.get("/metrics").body;
     assert!(page.contains("maschinenraum_source_healthy{source=\"web\"} 0"), "{page}");
-    assert!(page.contains("maschinenraum_source_records_total{source=\"tests\",became=\"accepted\"} 31"), "{page}");
+    assert!(
+        page.contains("maschinenraum_source_records_total{source=\"tests\",became=\"accepted\"} 31"),
+        "{page}"
+    );
     served.close();
 }
 
@@ -167,7 +187,9 @@ fn a_record_says_by_whose_key_it_came_and_a_wrong_clock_is_found() {
 fn what_is_put_into_a_watched_folder_comes_in_once() {
     let (served, _dir) = with_sources();
     let folder = served.house.project().dir.join("incoming");
-    let named = |who: &str, n: i64| (0..n).map(|i| format!("{}\n", document(&format!("{who}{i}"), i))).collect::<String>();
+    let named = |who: &str, n: i64| {
+        (0..n).map(|i| format!("{}\n", document(&format!("{who}{i}"), i))).collect::<String>()
+    };
     let lines = |n: i64| named("c", n);
     std::fs::write(folder.join("half.ndjson.part"), named("d", 7)).unwrap();
     std::fs::write(folder.join("notes.txt"), "nothing").unwrap();
@@ -177,7 +199,13 @@ fn what_is_put_into_a_watched_folder_comes_in_once() {
         let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
         loop {
             let found = served.get("/v1/sources").json();
-            let one = found["sources"].as_array().unwrap().iter().find(|one| one["name"] == "drop").unwrap().clone();
+            let one = found["sources"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|one| one["name"] == "drop")
+                .unwrap()
+                .clone();
             if one["records"].as_u64().unwrap() >= records {
                 return one;
             }
@@ -219,13 +247,18 @@ fn browsers_get_the_snippet_and_settings_of_their_protocol() {
         assert_eq!(settings.json()["integrations"]["Segment.io"]["protocol"], protocol);
     }
     let preflight = [
-        ("authorization", ""), ("origin", "http://shop.example"), ("access-control-request-method", "POST"),
+        ("authorization", ""),
+        ("origin", "http://shop.example"),
+        ("access-control-request-method", "POST"),
         ("access-control-request-headers", "authorization,x-retry-count"),
     ];
     for path in ["/v1/i", "/v1/t", "/v1/p", "/v1/s", "/v1/g", "/v1/a", "/v1/b", "/v1/m"] {
         let answer = served.ask("OPTIONS", path, &preflight, None);
         let allowed = answer.headers.get("access-control-allow-headers").cloned().unwrap_or_default();
-        assert!(answer.status == 204 && allowed.contains("authorization") && allowed.contains("x-retry-count"), "{path}");
+        assert!(
+            answer.status == 204 && allowed.contains("authorization") && allowed.contains("x-retry-count"),
+            "{path}"
+        );
     }
     served.close();
 }

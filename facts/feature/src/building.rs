@@ -117,7 +117,13 @@ impl<'f> Building<'f> {
         });
     }
 
-    pub(crate) fn error(&mut self, code: &'static str, line: u32, feature: Option<&str>, message: impl Into<String>) {
+    pub(crate) fn error(
+        &mut self,
+        code: &'static str,
+        line: u32,
+        feature: Option<&str>,
+        message: impl Into<String>,
+    ) {
         self.push(code, Severity::Error, line, feature, message.into());
     }
 
@@ -488,7 +494,8 @@ impl<'f> Building<'f> {
                     None
                 }
                 Some(other) if other.agg == Agg::Expr => {
-                    let message = format!("`{}` is computed on demand: divide in an `expr`", other.name.value);
+                    let message =
+                        format!("`{}` is computed on demand: divide in an `expr`", other.name.value);
                     self.error(codes::FEATURE, line(of), name, message);
                     None
                 }
@@ -509,7 +516,13 @@ impl<'f> Building<'f> {
         self.canonical.push('\n');
     }
 
-    pub(crate) fn remember(&mut self, raw: &RawFeature, kind: Kind, window: Option<i64>, half_life: Option<i64>) {
+    pub(crate) fn remember(
+        &mut self,
+        raw: &RawFeature,
+        kind: Kind,
+        window: Option<i64>,
+        half_life: Option<i64>,
+    ) {
         let text = |of: Option<&Spanned<String>>| of.map(|of| of.value.clone()).unwrap_or_default();
         let filter = raw.filter.as_ref().and_then(|filter| filter::parse(&filter.value).ok());
         self.canonical.push_str(

@@ -72,7 +72,8 @@ impl View {
 
     /// The same from a record of the past: what is of another kind is missing, for no request could have said it.
     pub(crate) fn said_then(&self, context: &Context) -> Vec<Option<Value>> {
-        let fits = |field: &ContextField| context.0.get(&field.name).filter(|value| value.kind() == field.kind);
+        let fits =
+            |field: &ContextField| context.0.get(&field.name).filter(|value| value.kind() == field.kind);
         self.context().iter().map(|field| fits(field).cloned()).collect()
     }
 }

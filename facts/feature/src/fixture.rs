@@ -147,7 +147,8 @@ impl Run<'_> {
         let mut made: Vec<(String, Record, serde_json::Value)> = Vec::new();
         for (n, one) in raw.iter().enumerate() {
             let Some(occurred_at) = self.instant(&one.at) else { continue };
-            let Some(known_at) = one.known.as_ref().map_or(Some(occurred_at), |known| self.instant(known)) else {
+            let Some(known_at) = one.known.as_ref().map_or(Some(occurred_at), |known| self.instant(known))
+            else {
                 continue;
             };
             let fields = match (&one.record, &one.fields) {
@@ -220,7 +221,11 @@ impl Run<'_> {
             Evaluator::new(inner).values(&rows, at.micros(), &said)
         };
         let (Ok(served), Ok(trained)) = (evaluate(&served), evaluate(&trained)) else {
-            return self.wrong(VALUE, at_line, format!("at {at} there is no longer enough to compute it from"));
+            return self.wrong(
+                VALUE,
+                at_line,
+                format!("at {at} there is no longer enough to compute it from"),
+            );
         };
         for (name, wanted) in &expected.values {
             let Some(place) = view.features().iter().position(|feature| feature.name() == name) else {

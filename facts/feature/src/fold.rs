@@ -154,7 +154,8 @@ impl Tables {
             })?;
             gone.iter().for_each(|key| table.remove(key));
         }
-        let unknown: Vec<u64> = self.filling()?.keys().filter(|view| !known.contains(view)).copied().collect();
+        let unknown: Vec<u64> =
+            self.filling()?.keys().filter(|view| !known.contains(view)).copied().collect();
         for view in unknown {
             self.filling.remove(&view);
             if let Ok(to_fill) = &mut self.to_fill {

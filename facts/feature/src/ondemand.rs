@@ -37,7 +37,8 @@ impl Building<'_> {
     /// The values that requests say.
     pub(crate) fn context(&mut self, raw: &RawView) -> Vec<ContextField> {
         if raw.context.len() > MAX_CONTEXT {
-            let message = format!("the view's context has {} values; {MAX_CONTEXT} are the most", raw.context.len());
+            let message =
+                format!("the view's context has {} values; {MAX_CONTEXT} are the most", raw.context.len());
             self.error(codes::LIMIT, line(&raw.view), None, message);
         }
         let mut context: Vec<ContextField> = Vec::new();
@@ -95,16 +96,21 @@ impl Building<'_> {
         let text = raw.expr.as_ref()?;
         let name = Some(raw.name.value.as_str());
         // A feature computed on demand may name those that stand before it: there are no circles.
-        let may_be_named = |place: usize| {
-            place < at || all.get(place).is_some_and(|feature| feature.agg != Agg::Expr)
-        };
+        let may_be_named =
+            |place: usize| place < at || all.get(place).is_some_and(|feature| feature.agg != Agg::Expr);
         let slot = |wanted: &str| {
             let feature = all.iter().position(|feature| feature.name.value == wanted);
-            let said = || context.iter().position(|field| field.name == wanted).map(|place| all.len() + place);
+            let said =
+                || context.iter().position(|field| field.name == wanted).map(|place| all.len() + place);
             feature.filter(|place| may_be_named(*place)).or_else(said)
         };
         let refuse = |this: &mut Self, message: String| {
-            this.error(codes::EXPRESSION, line(text), name, format!("`expr: {}` {message}", short(&text.value)));
+            this.error(
+                codes::EXPRESSION,
+                line(text),
+                name,
+                format!("`expr: {}` {message}", short(&text.value)),
+            );
             None
         };
         let expr = match expr::parse(&text.value, slot) {
@@ -142,7 +148,8 @@ impl Building<'_> {
         };
         self.remember(raw, kind, None, None);
         self.remember_more(&format!("expr {expr}"));
-        let reads = expr.names().into_iter().map(|(slot, _)| slot).filter(|slot| *slot < features.len()).collect();
+        let reads =
+            expr.names().into_iter().map(|(slot, _)| slot).filter(|slot| *slot < features.len()).collect();
         Some((kind, Formula::Expr { expr, reads }))
     }
 }

@@ -74,7 +74,8 @@ fn ann() -> Subject {
 fn grant(action: Action) -> Grant {
     let principal = Principal::new("test", [Scope::Admin]);
     let purposes = Purposes::new([("analytics", LegalBasis::NotPersonal)]);
-    policy::authorize(&principal, action, "analytics", &[ann()], &Nobody, &purposes, Instant::from_micros(0)).unwrap()
+    policy::authorize(&principal, action, "analytics", &[ann()], &Nobody, &purposes, Instant::from_micros(0))
+        .unwrap()
 }
 
 fn at(text: &str) -> Instant {
@@ -172,7 +173,9 @@ fn what_is_computed_on_demand_is_served_as_it_is_trained() {
     // The first order of April there is the last of March in London's winter; without a basket the default stands.
     assert_eq!(served[5][..3], [Value::Number(1.0), Value::Integer(1), Value::Number(60.0)]);
     assert_eq!(served[5][5..7], [Value::Boolean(false), text("bonn")]);
-    let wrong = Context::of_json(&[("basket".to_owned(), json!("60"))].into_iter().collect::<std::collections::BTreeMap<_, _>>());
+    let wrong = Context::of_json(
+        &[("basket".to_owned(), json!("60"))].into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+    );
     let error = Reader::new(&tables).at_with(&serving, &view, &[ann()], asked[5].0, &wrong).unwrap_err();
     assert_eq!(error.code(), "MR4015");
 }
@@ -212,7 +215,9 @@ fn commit(scope: &store::Scope, tables: &mut Tables) -> store::Digest {
 #[test]
 fn a_view_filled_later_is_as_if_it_had_always_been_there() {
     let known = view(VIEW);
-    let new = view("view: late\nversion: 1\nstream: orders\npurposes: [analytics]\nfeatures: [{name: n, agg: count, window: 1d}, {name: s, agg: sum, of: total}]");
+    let new = view(
+        "view: late\nversion: 1\nstream: orders\npurposes: [analytics]\nfeatures: [{name: n, agg: count, window: 1d}, {name: s, agg: sum, of: total}]",
+    );
     let orders = orders();
     let both = FeatureFold::new(Views::new([known.clone(), new.clone()]).unwrap());
     let mut out = Emissions::default();

@@ -159,7 +159,9 @@ fn slots(inner: &Inner, at: usize) -> Vec<&Slot> {
 
 fn fields_of(filter: &Filter, out: &mut Vec<String>) {
     match filter {
-        Expr::Compare { field, .. } | Expr::In { field, .. } | Expr::IsNull { field } => out.push(field.text()),
+        Expr::Compare { field, .. } | Expr::In { field, .. } | Expr::IsNull { field } => {
+            out.push(field.text())
+        }
         Expr::Not(inner) => fields_of(inner, out),
         Expr::All(inner) | Expr::Any(inner) => inner.iter().for_each(|one| fields_of(one, out)),
     }

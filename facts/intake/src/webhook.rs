@@ -106,7 +106,8 @@ impl Signed {
             }
         };
         // What would have fitted is not said.
-        let wrong = || Refusal::new(codes::UNSIGNED, format!("the signature in `{name}` does not fit this body"));
+        let wrong =
+            || Refusal::new(codes::UNSIGNED, format!("the signature in `{name}` does not fit this body"));
         if fits { Ok(()) } else { Err(wrong()) }
     }
 
@@ -120,11 +121,15 @@ impl Signed {
 /// Whether a signed time is ours; it is asked only of what the sender has signed.
 fn recent(seconds: &str, now: Instant) -> Result<bool, Refusal> {
     let old = || {
-        let message = format!("it was signed at `{}`, more than 5 minutes from now", crate::segment::without_people(seconds));
+        let message = format!(
+            "it was signed at `{}`, more than 5 minutes from now",
+            crate::segment::without_people(seconds)
+        );
         Refusal::new(codes::STALE, message)
     };
     let at: i64 = seconds.parse().map_err(|_| old())?;
-    let at = at.checked_mul(1_000_000).and_then(|micros| Instant::try_from_micros(micros).ok()).ok_or_else(old)?;
+    let at =
+        at.checked_mul(1_000_000).and_then(|micros| Instant::try_from_micros(micros).ok()).ok_or_else(old)?;
     if at > now + TOLERANCE || now > at + TOLERANCE { Err(old()) } else { Ok(true) }
 }
 
@@ -217,7 +222,12 @@ mod tests {
     const NOW: &str = "2026-03-01T12:00:00Z";
     const BODY: &[u8] = br#"{"type":"order.created","id":7}"#;
 
-    fn check(scheme: Scheme, secret: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(), &'static str> {
+    fn check(
+        scheme: Scheme,
+        secret: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<(), &'static str> {
         let signed = Signed { scheme, header: "X-Sign".to_owned(), secret: Zeroizing::new(secret.into()) };
         let find = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         signed.check(&find, body, NOW.parse().unwrap()).map_err(|refusal| {
@@ -237,7 +247,10 @@ mod tests {
         assert_eq!(check(Scheme::Hex, secret, &[("x-sign", github)], b"Hello, World?"), Err("MR2050"));
         assert_eq!(check(Scheme::Hex, "another", &[("x-sign", github)], b"Hello, World!"), Err("MR2050"));
         for cut in [0, 1, 7, 8, 40, github.len() - 1, github.len() - 2] {
-            assert_eq!(check(Scheme::Hex, secret, &[("x-sign", &github[..cut])], b"Hello, World!"), Err("MR2050"));
+            assert_eq!(
+                check(Scheme::Hex, secret, &[("x-sign", &github[..cut])], b"Hello, World!"),
+                Err("MR2050")
+            );
         }
         assert_eq!(check(Scheme::Hex, secret, &[], b"Hello, World!"), Err("MR2050"));
         let base64 = "dXEH6g6yUJ/CESIczphLijdXC211hsIsRvQ3nIsEPhc=";
@@ -257,11 +270,8 @@ mod tests {
             ("webhook-signature", "v1,bm9uZQ== v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
         ];
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        let signed = Signed {
-            scheme: Scheme::Standard,
-            header: String::new(),
-            secret: Zeroizing::new(secret.into()),
-        };
+        let signed =
+            Signed { scheme: Scheme::Standard, header: String::new(), secret: Zeroizing::new(secret.into()) };
         let find = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         let then = Instant::try_from_micros(1_614_265_330_000_000).unwrap();
         assert_eq!(signed.check(&find, body, then), Ok(()));
@@ -295,9 +305,11 @@ mod tests {
             key: Some("/id".to_owned()),
         };
         let none = |_: &str| None;
-        let body = br#"{"events":[{"type":"order.created","id":7},{"type":"order.gone","id":"8"},{"id":[]}]}"#;
+        let body =
+            br#"{"events":[{"type":"order.created","id":7},{"type":"order.gone","id":"8"},{"id":[]}]}"#;
         let read = hook.read(&none, body).unwrap();
-        let read: Vec<_> = read.into_iter().map(|one| one.map(|i| (i.origin.to_string(), i.key)).unwrap()).collect();
+        let read: Vec<_> =
+            read.into_iter().map(|one| one.map(|i| (i.origin.to_string(), i.key)).unwrap()).collect();
         assert_eq!(read[0], ("orders".to_owned(), Some(b"7".to_vec())));
         assert_eq!(read[1], ("webhook:order.gone".to_owned(), Some(b"8".to_vec())));
         assert_eq!(read[2], ("webhook:without a kind".to_owned(), None));
@@ -322,7 +334,10 @@ mod tests {
             key: Some("header:X-GitHub-Delivery".to_owned()),
         };
         let find = |name: &str| {
-            [("x-github-event", "push"), ("x-github-delivery", "d1")].iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+            [("x-github-event", "push"), ("x-github-delivery", "d1")]
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
         };
         let one = hook.read(&find, BODY).unwrap().remove(0).unwrap();
         assert_eq!((one.origin.to_string().as_str(), one.key), ("pushes", Some(b"d1".to_vec())));

@@ -75,7 +75,9 @@ impl House {
 
     fn visit(&self, row: Value, batch: Option<BatchId>) -> Outcome {
         let incoming = Incoming::for_stream(StreamName::new("visits"), row);
-        self.intake.accept(&self.contracts, incoming, &Arrival { received_at: now(), batch, source: None }).unwrap()
+        self.intake
+            .accept(&self.contracts, incoming, &Arrival { received_at: now(), batch, source: None })
+            .unwrap()
     }
 }
 
@@ -115,7 +117,11 @@ fn a_record_and_what_follows_from_it_say_what_they_came_by_and_it_changes_nothin
             let request = read(Endpoint::Batch, body.as_bytes(), now()).unwrap();
             assert_eq!(request.sent_at, Some("2026-03-01T12:00:05Z".parse().unwrap()));
             let arrival = Arrival { source, ..live() };
-            house.intake.accept_all(&house.contracts, request.items, &arrival, &mut Seen::new()).unwrap().remove(0)
+            house
+                .intake
+                .accept_all(&house.contracts, request.items, &arrival, &mut Seen::new())
+                .unwrap()
+                .remove(0)
         };
         let (named, unnamed) = (take(Some(source.clone())), take(None));
         assert!(named.records().count() >= 2, "{named:?}");

@@ -136,7 +136,19 @@ pub fn decode(bytes: &[u8]) -> Result<Record, Error> {
         return Err(Error::Trailing(from.rest.len()));
     }
     let payload = Payload { open, cells };
-    Ok(Record { id, stream, contract, subject, occurred_at, known_at, batch, cause, source, key_epoch, payload })
+    Ok(Record {
+        id,
+        stream,
+        contract,
+        subject,
+        occurred_at,
+        known_at,
+        batch,
+        cause,
+        source,
+        key_epoch,
+        payload,
+    })
 }
 
 struct Reader<'a> {
@@ -187,7 +199,13 @@ mod tests {
         let names = (".{0,30}", proptest::option::of(".{0,20}"));
         let cells = prop::collection::vec((".{0,20}", prop::collection::vec(any::<u8>(), 0..60)), 0..4);
         (ids, times, names, prop::collection::vec(any::<u8>(), 0..200), cells).prop_map(
-            |((id, subject, batch, cause), (occurred, known, key_epoch, v), (stream, source), open, cells)| Record {
+            |(
+                (id, subject, batch, cause),
+                (occurred, known, key_epoch, v),
+                (stream, source),
+                open,
+                cells,
+            )| Record {
                 id: RecordId::from_bytes(id),
                 stream: StreamName::new(&stream),
                 contract: Version::new(v.0, v.1, v.2),

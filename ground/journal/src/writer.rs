@@ -299,7 +299,11 @@ impl Writer {
     fn look_ahead(&mut self, frame_len: u64) {
         let Options { segment_bytes, ahead_bytes, .. } = self.options;
         let is_worth_it = ahead_bytes > 0 && ahead_bytes * WORTH_AHEAD <= segment_bytes;
-        if self.ahead.is_none() && is_worth_it && frame_len * 8 <= ahead_bytes && self.len * 4 >= segment_bytes {
+        if self.ahead.is_none()
+            && is_worth_it
+            && frame_len * 8 <= ahead_bytes
+            && self.len * 4 >= segment_bytes
+        {
             let path = recover::unnamed(&self.dir, self.segment.header.number + 1);
             self.ahead = Ahead::begin(self.disk.clone(), &path, segment_bytes);
         }

@@ -70,8 +70,7 @@ pub(crate) fn request<S: Shard>(shared: &Arc<Shared<S>>, part: &Arc<Part<S>>, do
 /// Lets requests go before commits where processors are short: a commit can wait, a decision cannot.
 fn step_back() {
     #[cfg(target_os = "linux")]
-    if let Err(error) =
-        rustix::process::setpriority_process(Some(rustix::thread::gettid()), COMMIT_NICENESS)
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), COMMIT_NICENESS)
     {
         tracing::debug!(%error, "commits keep the priority of requests");
     }

@@ -299,11 +299,7 @@ impl<S: Shard> Engine<S> {
 
     /// Works on a partition's state between two records, told up to where it is folded. What changes is committed
     /// together with that position.
-    pub fn with_shard<R>(
-        &self,
-        partition: Partition,
-        work: impl FnOnce(&mut S, Position) -> R,
-    ) -> Option<R> {
+    pub fn with_shard<R>(&self, partition: Partition, work: impl FnOnce(&mut S, Position) -> R) -> Option<R> {
         let part = self.part(partition)?;
         let mut shard = part.shard.write();
         // Moved under the same lock as the tables: it is theirs.

@@ -22,7 +22,7 @@ use crate::{Error, Master, constant_time_eq};
 
 const MAGIC: &[u8; 8] = b"MRVAULT\0";
 const FORMAT: u8 = 1;
-const ROOT_FILE: &str = "root.key";
+pub(crate) const ROOT_FILE: &str = "root.key";
 const N_BUCKETS: u16 = 1024;
 const FIRST_EPOCH: u32 = 1;
 const IDENTIFIERS: &str = "identifiers";

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::cache::{Cache, Keys};
 use crate::cell::{Label, Opened, Place};
 use crate::pseudonym::Pseudonyms;
-use crate::tree::Tree;
+use crate::tree::{ROOT_FILE, Tree};
 use crate::{Error, Master};
 
 /// How many subjects' keys are held unwrapped in memory, unless told otherwise: about 15 MiB.
@@ -35,6 +35,11 @@ impl Vault {
     /// [`Error::AlreadyHere`] where there is one; [`Error::MasterInside`] where the master key lies in `dir`.
     pub fn create(dir: &Path, master: &Master) -> Result<Self, Error> {
         Self::over(Tree::create(dir, master)?, N_CACHED)
+    }
+
+    /// True where a vault was made in `dir`, to its end.
+    pub fn stands_in(dir: &Path) -> bool {
+        dir.join(ROOT_FILE).exists()
     }
 
     /// Opens the vault in `dir`.

@@ -15,6 +15,9 @@ use vault::Vault;
 use crate::Error;
 use crate::layout::Layout;
 
+/// Rows of a table by its place: their bytes.
+type Rows = Vec<(usize, Vec<u8>)>;
+
 /// Bytes of rows that are sealed together.
 const FRAME: usize = 256 << 10;
 /// The longest frame that is read: a row has at most a gigabyte.
@@ -135,7 +138,7 @@ impl<'v> Reader<'v> {
     }
 
     /// The next frame's rows, as (table, line); `None` behind the last.
-    pub(crate) fn next(&mut self) -> Result<Option<Vec<(usize, Vec<u8>)>>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<Rows>, Error> {
         let mut len = [0; 4];
         match self.file.read_exact(&mut len) {
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),

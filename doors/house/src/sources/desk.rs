@@ -132,7 +132,11 @@ impl Seat {
         LiveSource {
             clock_ahead: clocks.get(clocks.len() / 2).copied(),
             n_flooded: if self.is_flooding(now) { self.n_flooded } else { 0 },
-            error: self.error.as_ref().or_else(|| self.files.values().find_map(|(_, wrong)| wrong.as_ref())).cloned(),
+            error: self
+                .error
+                .as_ref()
+                .or_else(|| self.files.values().find_map(|(_, wrong)| wrong.as_ref()))
+                .cloned(),
         }
     }
 }
@@ -150,7 +154,7 @@ mod tests {
         for ms in 0..60_000 {
             n_taken += if desk.take(&web, 100, 500, at(ms)).is_ok() { 100 } else { 0 };
         }
-        assert!(n_taken <= 500 * 60 + 5_000 && n_taken >= 500 * 60, "{n_taken}");
+        assert!((500 * 60..=500 * 60 + 5_000).contains(&n_taken), "{n_taken}");
         assert!(desk.take(&shop, 100, 500, at(60_000)).is_ok());
         assert!(desk.live()["web"].n_flooded > 1_000_000);
         assert_eq!(desk.live()["shop"].n_flooded, 0);

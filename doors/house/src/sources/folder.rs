@@ -78,7 +78,8 @@ fn rested(dir: &Path, source: &SourceSettings) -> Result<Vec<(String, State)>, E
         let entry = entry.map_err(unreadable)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         // Half of a copy often has such a name; no link leads out of the folder.
-        let is_half = name.starts_with('.') || [".part", ".tmp", ".crdownload"].iter().any(|end| name.ends_with(end));
+        let is_half =
+            name.starts_with('.') || [".part", ".tmp", ".crdownload"].iter().any(|end| name.ends_with(end));
         if is_half || !fits(&source.files, &name) {
             continue;
         }
@@ -114,10 +115,19 @@ mod tests {
 
     #[test]
     fn names_fit_patterns() {
-        for (pattern, name) in [("*", "a"), ("*.csv", "a.csv"), ("o*s-*.csv", "orders-1.csv"), ("a", "a"), ("a*a", "aa"), ("*", "")] {
+        for (pattern, name) in [
+            ("*", "a"),
+            ("*.csv", "a.csv"),
+            ("o*s-*.csv", "orders-1.csv"),
+            ("a", "a"),
+            ("a*a", "aa"),
+            ("*", ""),
+        ] {
             assert!(fits(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("*.csv", "a.tsv"), ("a", "ab"), ("a*a", "a"), ("o*s-*.csv", "orders.csv"), ("", "a")] {
+        for (pattern, name) in
+            [("*.csv", "a.tsv"), ("a", "ab"), ("a*a", "a"), ("o*s-*.csv", "orders.csv"), ("", "a")]
+        {
             assert!(!fits(pattern, name), "{pattern} {name}");
         }
     }

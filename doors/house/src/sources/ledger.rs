@@ -143,7 +143,8 @@ impl Tables {
     /// [`Error`] where the store fails.
     pub fn add_to(&self, into: &mut BTreeMap<String, SourceState>) -> Result<(), Error> {
         self.sources.scan(|name, state| {
-            let name = if into.len() < MOST || into.contains_key(name) { name.clone() } else { "others".to_owned() };
+            let name =
+                if into.len() < MOST || into.contains_key(name) { name.clone() } else { "others".to_owned() };
             into.entry(name).or_default().merge(state);
         })
     }
@@ -174,7 +175,8 @@ mod tests {
     #[test]
     fn any_order_and_any_split_give_the_same() {
         let day = 86_400;
-        let all: Vec<Record> = (0..200).map(|i| record((i * 7_919) % 60 * day, i - 100, i % 3 == 0)).collect();
+        let all: Vec<Record> =
+            (0..200).map(|i| record((i * 7_919) % 60 * day, i - 100, i % 3 == 0)).collect();
         let fold = |records: &mut dyn Iterator<Item = &Record>| {
             let mut state = SourceState::default();
             records.for_each(|r| state.add(r, r.stream.as_str() == QUARANTINE));

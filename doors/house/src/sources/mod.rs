@@ -25,9 +25,9 @@ pub use ledger::{SourceDay, SourceState};
 pub(crate) use settings::check;
 pub use settings::{SourceKind, SourceSettings};
 
+use crate::Error;
 use crate::house::House;
 use crate::tracking::Done;
-use crate::Error;
 
 /// MR2052, explained in docs/errors/MR2052.md: `[sources.NAME]` does not fit.
 pub(crate) const SETTINGS: &str = "MR2052";
@@ -91,9 +91,7 @@ impl House {
             let source = self.source_settings(name, SourceKind::Webhook)?;
             let signed = source.signed(name, &self.project().dir)?;
             // By the machine's clock, which is the one that the sender's clock should agree with.
-            signed
-                .check(headers, body, Instant::now())
-                .map_err(|refusal| Error::Unsigned { refusal })?;
+            signed.check(headers, body, Instant::now()).map_err(|refusal| Error::Unsigned { refusal })?;
             source.hook().read(headers, body).map_err(|refusal| intake::Error::Refused(refusal).into())
         };
         match read() {
@@ -136,7 +134,8 @@ fn wrong(
     let mut wrong = Vec::new();
     wrong.extend(live.error.clone());
     if let Some(source) = source.filter(|source| source.silent_after_seconds > 0) {
-        let after = Span::from_secs(i64::try_from(source.silent_after_seconds).unwrap_or(i64::MAX / 2_000_000));
+        let after =
+            Span::from_secs(i64::try_from(source.silent_after_seconds).unwrap_or(i64::MAX / 2_000_000));
         match state.and_then(|state| state.last_at) {
             Some(last) if now - last > after => {
                 wrong.push(("MR2053", format!("silent since {last}; it is expected to speak every {after}")));
@@ -148,16 +147,27 @@ fn wrong(
     if live.n_flooded > 0 {
         let per_second = source.map_or(0, |source| source.records_per_second);
         let n = live.n_flooded;
-        wrong.push(("MR2054", format!("it brought more than its {per_second} records per second; {n} were sent back to come later")));
+        wrong.push((
+            "MR2054",
+            format!(
+                "it brought more than its {per_second} records per second; {n} were sent back to come later"
+            ),
+        ));
     }
     let last_day = state.and_then(|state| state.days.values().next_back());
     match live.clock_ahead.filter(|ahead| ahead.micros().abs() > WRONG_CLOCK.micros()) {
         Some(ahead) if ahead > Span::ZERO => {
-            wrong.push(("MR2055", format!("its clock is {ahead} ahead; times that it sends with `sentAt` are corrected")));
+            wrong.push((
+                "MR2055",
+                format!("its clock is {ahead} ahead; times that it sends with `sentAt` are corrected"),
+            ));
         }
         Some(ahead) => {
             let behind = Span::from_micros(-ahead.micros());
-            wrong.push(("MR2055", format!("its clock is {behind} behind; times that it sends with `sentAt` are corrected")));
+            wrong.push((
+                "MR2055",
+                format!("its clock is {behind} behind; times that it sends with `sentAt` are corrected"),
+            ));
         }
         None => {
             if let Some(day) = last_day.filter(|day| day.n_ahead >= ENOUGH && day.n_ahead * 2 > day.n_live) {
@@ -171,7 +181,8 @@ fn wrong(
         }
     }
     if let Some(day) = last_day.filter(|day| day.n_refused >= ENOUGH && day.n_refused * 10 > day.n_records) {
-        let message = format!("{} of the {} records of its latest day were refused", day.n_refused, day.n_records);
+        let message =
+            format!("{} of the {} records of its latest day were refused", day.n_refused, day.n_records);
         wrong.push(("MR2056", message));
     }
     wrong

@@ -128,7 +128,9 @@ impl SourceSettings {
             Some(("env", variable)) => Zeroizing::new(
                 std::env::var(variable)
                     .map_err(|_| {
-                        refused(format!("the environment has no `{variable}`, which should hold the secret of `{name}`"))
+                        refused(format!(
+                            "the environment has no `{variable}`, which should hold the secret of `{name}`"
+                        ))
                     })?
                     .into_bytes(),
             ),
@@ -198,7 +200,9 @@ fn check_webhook(source: &SourceSettings, wrong: &mut impl FnMut(String)) {
     }
     if !source.secret.starts_with("env:") && !source.secret.starts_with("file:") {
         // The value is not quoted: it may be the secret itself.
-        wrong("a webhook needs `secret`, as `file:PATH` or `env:NAME`: unsigned calls are not taken".to_owned());
+        wrong(
+            "a webhook needs `secret`, as `file:PATH` or `env:NAME`: unsigned calls are not taken".to_owned(),
+        );
     }
     if source.header.is_empty() != (source.signature == Scheme::Standard) {
         wrong(format!(
@@ -237,8 +241,16 @@ mod tests {
              [drop]\nkind = \"folder\"\nevery_seconds = 0\n",
         );
         let parts = [
-            "a source's name", "no contract describes the stream `x`", "issued by", "needs `stream`", "belong together",
-            "as `file:PATH`", "needs one", "route = `type` is no JSON pointer", "needs `path`", "every_seconds = 0",
+            "a source's name",
+            "no contract describes the stream `x`",
+            "issued by",
+            "needs `stream`",
+            "belong together",
+            "as `file:PATH`",
+            "needs one",
+            "route = `type` is no JSON pointer",
+            "needs `path`",
+            "every_seconds = 0",
         ];
         for part in parts {
             assert!(said.contains(part), "{part}: {said}");

@@ -21,7 +21,8 @@ pub fn lake(ctx: &Ctx, args: &Lake) -> anyhow::Result<Code> {
             told(ctx, &house.export_stream(&who, stream, purpose, layout, to)?, to)?;
         }
         Lake::Features { view, purpose, to, at } => {
-            let at = at.as_deref().map(str::parse).transpose().context("--at takes a date, or a date and time")?;
+            let at =
+                at.as_deref().map(str::parse).transpose().context("--at takes a date, or a date and time")?;
             told(ctx, &house.export_features(&who, view, purpose, at, to)?, to)?;
         }
         Lake::Dataset { model, to } => told(ctx, &house.export_dataset(&who, model, to)?, to)?,
@@ -50,7 +51,12 @@ fn told(ctx: &Ctx, done: &Exported, to: &std::path::Path) -> anyhow::Result<()> 
         return out::json(done);
     }
     let written = done.written;
-    out::line(&format!("{} rows, {:.1} MB in {}", written.n_rows, written.n_bytes as f64 / 1e6, to.display()));
+    out::line(&format!(
+        "{} rows, {:.1} MB in {}",
+        written.n_rows,
+        written.n_bytes as f64 / 1e6,
+        to.display()
+    ));
     if done.n_profiles_left_out > 0 {
         out::line(&format!(
             "{} left out with {}: they may not be used for this",
@@ -59,7 +65,10 @@ fn told(ctx: &Ctx, done: &Exported, to: &std::path::Path) -> anyhow::Result<()> 
         ));
     }
     if written.n_unfit > 0 {
-        out::line(&format!("{} values are of another type than the contract says; left out", written.n_unfit));
+        out::line(&format!(
+            "{} values are of another type than the contract says; left out",
+            written.n_unfit
+        ));
     }
     Ok(())
 }

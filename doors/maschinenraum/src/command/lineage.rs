@@ -48,7 +48,8 @@ pub fn lineage(ctx: &Ctx, args: &Lineage) -> anyhow::Result<Code> {
         out::json(&serde_json::json!({ "of": node, "ways": edges }))?;
         return Ok(Code::Fine);
     }
-    let about = [node.version.as_ref().map(|v| format!("version {v}")), node.owner.clone(), node.file.clone()];
+    let about =
+        [node.version.as_ref().map(|v| format!("version {v}")), node.owner.clone(), node.file.clone()];
     let about = about.into_iter().flatten().collect::<Vec<_>>().join(", ");
     out::line(format!("{}  {about}", node.id).trim_end());
     for (direction, steps) in told {
@@ -95,7 +96,9 @@ fn graph(ctx: &Ctx) -> anyhow::Result<Graph> {
             Ok(graph)
         }
         Err(error) if error.chain().any(|cause| cause.to_string().contains("Locked")) => {
-            out::say("another process has the instance open: shown without what other tools told; its server has all");
+            out::say(
+                "another process has the instance open: shown without what other tools told; its server has all",
+            );
             Ok(project.lineage().build())
         }
         Err(error) => Err(error),
@@ -158,7 +161,12 @@ pub fn print_trace(trace: &DecisionTrace, all: bool) {
             model.registered_by,
             model.dataset.chars().take(12).collect::<String>(),
             model.n_rows,
-            model.features.iter().map(|view| format!("{}@{}", view.view, view.version)).collect::<Vec<_>>().join(", ")
+            model
+                .features
+                .iter()
+                .map(|view| format!("{}@{}", view.view, view.version))
+                .collect::<Vec<_>>()
+                .join(", ")
         ));
     }
     if !trace.has_evidence {
@@ -186,7 +194,10 @@ pub fn print_trace(trace: &DecisionTrace, all: bool) {
     trace.records.iter().for_each(|record| streams.entry(&record.stream).or_default().push(record));
     for (stream, records) in streams {
         let n_rows = records.iter().filter(|record| record.row.is_some()).count();
-        out::line(&format!("\n{stream}: {}, {n_rows} found in their files", out::count(records.len(), "raw record")));
+        out::line(&format!(
+            "\n{stream}: {}, {n_rows} found in their files",
+            out::count(records.len(), "raw record")
+        ));
         let shown = if all { records.len() } else { SHOWN };
         let rows: Vec<Vec<String>> = records
             .iter()
@@ -219,7 +230,8 @@ fn emit(ctx: &Ctx, to: &str) -> anyhow::Result<Code> {
         let base = to.trim_end_matches('/').trim_end_matches("/api/v1/lineage");
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         for event in &events {
-            let mut request = agent.post(format!("{base}/api/v1/lineage")).header("content-type", "application/json");
+            let mut request =
+                agent.post(format!("{base}/api/v1/lineage")).header("content-type", "application/json");
             if let Ok(key) = std::env::var("OPENLINEAGE_API_KEY") {
                 request = request.header("authorization", format!("Bearer {key}"));
             }
@@ -227,7 +239,11 @@ fn emit(ctx: &Ctx, to: &str) -> anyhow::Result<Code> {
             if !answer.status().is_success() {
                 let text = answer.body_mut().read_to_string().unwrap_or_default();
                 let text: String = text.chars().take(200).collect();
-                bail!("{base} answers {} to the event of job {}: {text}", answer.status(), event["job"]["name"]);
+                bail!(
+                    "{base} answers {} to the event of job {}: {text}",
+                    answer.status(),
+                    event["job"]["name"]
+                );
             }
         }
         out::say(&format!("{} sent to {base}", out::count(events.len(), "event")));

@@ -70,8 +70,11 @@ fn show(ctx: &Ctx, house: &House, name: Option<&str>) -> anyhow::Result<Code> {
         let all: Vec<_> = views
             .iter()
             .map(|view| {
-                let wrong: Vec<_> =
-                    view.wrong.iter().map(|(code, message)| json!({"code": code, "message": message})).collect();
+                let wrong: Vec<_> = view
+                    .wrong
+                    .iter()
+                    .map(|(code, message)| json!({"code": code, "message": message}))
+                    .collect();
                 json!({"name": view.name, "kind": view.kind, "state": view.state, "wrong": wrong})
             })
             .collect();

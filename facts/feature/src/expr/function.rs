@@ -96,7 +96,9 @@ impl Function {
         }
         if self == Self::Round && n == 2 {
             return match arguments.get(1) {
-                Some(Term::Literal(Value::Number(n))) if n.fract() == 0.0 && (0.0..=9.0).contains(n) => Ok(()),
+                Some(Term::Literal(Value::Number(n))) if n.fract() == 0.0 && (0.0..=9.0).contains(n) => {
+                    Ok(())
+                }
                 _ => Err("`round` wants a whole number of decimals, 0 to 9".to_owned()),
             };
         }
@@ -158,16 +160,14 @@ impl Function {
 
     /// What it says, by what its arguments are.
     pub(super) fn kind(self, arguments: &[Option<Kind>]) -> Result<Option<Kind>, String> {
-        let all = |wanted: Kind| {
-            match arguments.iter().flatten().find(|kind| **kind != wanted) {
-                Some(found) => Err(format!(
-                    "gives `{}` {}, where it takes {}",
-                    self.as_str(),
-                    found.as_str(),
-                    wanted.as_str()
-                )),
-                None => Ok(()),
-            }
+        let all = |wanted: Kind| match arguments.iter().flatten().find(|kind| **kind != wanted) {
+            Some(found) => Err(format!(
+                "gives `{}` {}, where it takes {}",
+                self.as_str(),
+                found.as_str(),
+                wanted.as_str()
+            )),
+            None => Ok(()),
         };
         Ok(match self {
             Self::Coalesce => same(self, arguments)?,
@@ -179,7 +179,14 @@ impl Function {
                 }
                 same(self, arguments.get(1..).unwrap_or_default())?
             }
-            Self::Abs | Self::Ceil | Self::Floor | Self::Log | Self::Max | Self::Min | Self::Round | Self::Sqrt => {
+            Self::Abs
+            | Self::Ceil
+            | Self::Floor
+            | Self::Log
+            | Self::Max
+            | Self::Min
+            | Self::Round
+            | Self::Sqrt => {
                 all(Kind::Number)?;
                 Some(Kind::Number)
             }

@@ -21,7 +21,8 @@ impl Term {
             Self::Missing(part, _) => part.kind(of).map(|_| Some(Kind::Flag)),
             Self::In(part, _, values) => {
                 let kind = part.kind(of)?;
-                if let Some(other) = values.iter().find(|value| kind.is_some_and(|kind| kind != value.kind())) {
+                if let Some(other) = values.iter().find(|value| kind.is_some_and(|kind| kind != value.kind()))
+                {
                     return Err(differ(part, kind, other.kind()));
                 }
                 Ok(Some(Kind::Flag))
@@ -43,7 +44,8 @@ impl Term {
                 Ok(Some(Kind::Number))
             }
             Self::Call(function, arguments) => {
-                let kinds = arguments.iter().map(|argument| argument.kind(of)).collect::<Result<Vec<_>, _>>()?;
+                let kinds =
+                    arguments.iter().map(|argument| argument.kind(of)).collect::<Result<Vec<_>, _>>()?;
                 function.kind(&kinds)
             }
         }

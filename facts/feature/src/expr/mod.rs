@@ -25,8 +25,8 @@ use event::Instant;
 use serde::{Serialize, Serializer};
 
 use function::Function;
-pub use parts::Parts;
 pub use parse::{Problem, is_plain_name, parse};
+pub use parts::Parts;
 pub use value::{Kind, Observed, Value};
 
 /// An expression that has been read.

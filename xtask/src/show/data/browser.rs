@@ -54,7 +54,10 @@ fn run(place: &Place) -> Result<Figure> {
     let node = peers::node(place)?;
     let project = folder(place, "browser")?;
     std::fs::create_dir_all(project.join("contracts"))?;
-    std::fs::write(project.join("contracts/calls.yaml"), place.read(&format!("{PROJECT}/contracts/calls.yaml"))?)?;
+    std::fs::write(
+        project.join("contracts/calls.yaml"),
+        place.read(&format!("{PROJECT}/contracts/calls.yaml"))?,
+    )?;
     // The pages' origin is another one than the server's, as it is in life.
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let settings = place.read(&format!("{PROJECT}/maschinenraum.toml"))?;
@@ -68,31 +71,45 @@ fn run(place: &Place) -> Result<Figure> {
     let said: Result<Said> = printed(&mut pages);
     server.settle()?;
     let mut http = server.client()?;
-    let mut fetch = |path: &str| -> Result<Value> { Ok(serde_json::from_slice(&http.fetch("GET", path, b"")?)?) };
+    let mut fetch =
+        |path: &str| -> Result<Value> { Ok(serde_json::from_slice(&http.fetch("GET", path, b"")?)?) };
     let (sources, refused) = (fetch("/v1/sources")?, fetch("/v1/quarantine")?);
     server.stop()?;
     let said = said?;
     let Some(browser) = said.browser else {
-        bail!("Chromium is not installed (Debian: apt install chromium); without a browser this item says nothing");
+        bail!(
+            "Chromium is not installed (Debian: apt install chromium); without a browser this item says nothing"
+        );
     };
-    let web = sources["sources"].as_array().and_then(|all| all.iter().find(|one| one["name"] == "web"));
+    let web = sources
+        .get("sources")
+        .and_then(serde_json::Value::as_array)
+        .and_then(|all| all.iter().find(|one| one.get("name").is_some_and(|name| name == "web")));
     let web = web.with_context(|| format!("no source `web` in {sources}"))?;
     let n_sent: i64 = said.pages.iter().map(|page| page.sent).sum();
-    let n_refused = refused["records"].as_array().map_or(usize::MAX, Vec::len);
+    let n_refused = refused.get("records").and_then(serde_json::Value::as_array).map_or(usize::MAX, Vec::len);
     let granted = said.consents.to_string().contains("granted");
     let page_holds = |page: &Page| {
         let wanted = if page.name == "snippet, no" { 0 } else { N_CALLS as i64 };
-        let silent = page.early == 0 && page.stored_before.unwrap_or(0) == 0 && page.stored_after.unwrap_or(0) == 0;
-        page.sent == wanted && page.stored == wanted && page.errors.is_empty() && (silent || !page.name.starts_with("snippet"))
+        let silent =
+            page.early == 0 && page.stored_before.unwrap_or(0) == 0 && page.stored_after.unwrap_or(0) == 0;
+        page.sent == wanted
+            && page.stored == wanted
+            && page.errors.is_empty()
+            && (silent || !page.name.starts_with("snippet"))
     };
     let named = web["records"].as_i64() == Some(n_sent) && web["healthy"] == true;
-    let holds = said.pages.len() == 4 && said.pages.iter().all(page_holds) && n_refused == 0 && named && granted;
+    let holds =
+        said.pages.len() == 4 && said.pages.iter().all(page_holds) && n_refused == 0 && named && granted;
     let shown: Vec<String> = said
         .pages
         .iter()
         .map(|page| {
             let errors = page.errors.first().map(|first| format!(", error {first}")).unwrap_or_default();
-            format!("{}: {} sent, {} there, {} before a word{errors}", page.name, page.sent, page.stored, page.early)
+            format!(
+                "{}: {} sent, {} there, {} before a word{errors}",
+                page.name, page.sent, page.stored, page.early
+            )
         })
         .collect();
     let text = format!(

@@ -59,7 +59,10 @@ fn run(place: &Place) -> Result<Figure> {
         command
     };
     let out = folder.join("transactions.parquet").display().to_string();
-    ran(&mut at(&project, &["lake", "stream", "transactions", "--purpose", "analytics", "--to", &out]), &[0])?;
+    ran(
+        &mut at(&project, &["lake", "stream", "transactions", "--purpose", "analytics", "--to", &out]),
+        &[0],
+    )?;
     let python = peers::python(place)?;
     let mut reading = Command::new(&python);
     reading.arg(place.root.join("bench/peers/exchange_read.py"));

@@ -78,8 +78,10 @@ fn run(place: &Place) -> Result<Figure> {
     count.arg(place.root.join("bench/peers/lineage_source.py"));
     count.arg(data.join("cj_transactions_sample.parquet")).args([&household, &trace.at]);
     let source: Source = super::printed(&mut count)?;
-    let spent = trace.inputs.iter().find(|input| input.name == "shopping.spent").context("no `shopping.spent`")?;
-    let same_sum = spent.value.as_ref().and_then(Value::as_f64).is_some_and(|v| (v - source.spent).abs() < 0.005);
+    let spent =
+        trace.inputs.iter().find(|input| input.name == "shopping.spent").context("no `shopping.spent`")?;
+    let same_sum =
+        spent.value.as_ref().and_then(Value::as_f64).is_some_and(|v| (v - source.spent).abs() < 0.005);
     let counted = source.lines == lines && spent.records.len() as u64 == source.lines && same_sum;
 
     let key = served::make_key(&binary, &project)?;
@@ -102,7 +104,8 @@ fn run(place: &Place) -> Result<Figure> {
     std::fs::write(&contract, before)?;
     let told = checked.lines().find(|line| line.contains("MR2305")).unwrap_or_default().to_owned();
     let named = ["model redeem", "use case campaign_18"].iter().all(|name| told.contains(name));
-    let outside = ran(&mut in_project(&["--json", "impact", "--remove", &format!("transactions.{FIELD}")]), &[1])?;
+    let outside =
+        ran(&mut in_project(&["--json", "impact", "--remove", &format!("transactions.{FIELD}")]), &[1])?;
     let dashboard = outside.contains("job:superset/weekly");
 
     let holds = n_again == trace.inputs.len()
