@@ -10,7 +10,8 @@ use crate::house::House;
 use crate::layout::Layout;
 
 /// Parts of a project directory that belong to a backup.
-pub(crate) const PROJECT: [&str; 7] = ["jobs", "contracts", "features", "models", "usecases", "goldsets", "maschinenraum.toml"];
+pub(crate) const PROJECT: [&str; 7] =
+    ["jobs", "contracts", "features", "models", "usecases", "goldsets", "maschinenraum.toml"];
 /// Parts of a data directory that are copied as they are.
 const DATA: [&str; 3] = ["instance.json", "undone.json", "blobs"];
 

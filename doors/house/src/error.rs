@@ -185,7 +185,9 @@ pub enum Error {
         reason: String,
     },
     /// MR2054, explained in docs/errors/MR2054.md
-    #[error("source `{name}` may bring {per_second} records per second; nothing of this delivery is kept, send it again")]
+    #[error(
+        "source `{name}` may bring {per_second} records per second; nothing of this delivery is kept, send it again"
+    )]
     Flooding {
         /// The source.
         name: String,
@@ -319,10 +321,12 @@ impl Error {
             Self::Lineage(lineage::Error::Full { .. }) => Kind::Conflict,
             Self::Lineage(_) => Kind::Invalid,
             Self::BadIdentifier { .. } | Self::Intake(_) | Self::Job(_) => Kind::Invalid,
-            Self::Registry(
-                registry::Error::UnknownModel { .. } | registry::Error::UnknownVersion { .. },
-            ) => Kind::NotFound,
-            Self::Registry(registry::Error::BadName { .. } | registry::Error::BadVersion { .. }) => Kind::Invalid,
+            Self::Registry(registry::Error::UnknownModel { .. } | registry::Error::UnknownVersion { .. }) => {
+                Kind::NotFound
+            }
+            Self::Registry(registry::Error::BadName { .. } | registry::Error::BadVersion { .. }) => {
+                Kind::Invalid
+            }
             Self::JobWaits { .. } | Self::JobRefused { .. } => Kind::Conflict,
             Self::CaptureRefused { .. } => Kind::Conflict,
             Self::Unsigned { .. } => Kind::Unauthenticated,

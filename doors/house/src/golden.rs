@@ -61,7 +61,11 @@ impl House {
         model: &Model,
     ) -> Result<Vec<Gold>, Error> {
         let asks = |use_case: &&UseCase| crate::deciding::models_of(use_case).contains(&name);
-        self.use_cases().iter().filter(asks).map(|use_case| self.gold(principal, use_case, name, model)).collect()
+        self.use_cases()
+            .iter()
+            .filter(asks)
+            .map(|use_case| self.gold(principal, use_case, name, model))
+            .collect()
     }
 
     fn gold(
@@ -101,8 +105,15 @@ impl House {
                 probabilities.push(score(action)?);
                 outcomes.push(outcome);
             } else {
-                let pairs = use_case.actions.iter().filter_map(|action| Some((action, *row.worth.get(&action.name)?)));
-                choices.push(pairs.map(|(a, worth)| Ok((score(Some(a))?, worth))).collect::<Result<Vec<_>, Error>>()?);
+                let pairs = use_case
+                    .actions
+                    .iter()
+                    .filter_map(|action| Some((action, *row.worth.get(&action.name)?)));
+                choices.push(
+                    pairs
+                        .map(|(a, worth)| Ok((score(Some(a))?, worth)))
+                        .collect::<Result<Vec<_>, Error>>()?,
+                );
             }
         }
         let shown = match (choices.is_empty(), outcomes.is_empty()) {
@@ -159,7 +170,8 @@ impl House {
             }
             let row: Row = serde_json::from_str(line).map_err(|e| broken(Some(at + 1), e.to_string()))?;
             let named = row.action.iter().chain(row.worth.keys());
-            if let Some(name) = named.into_iter().find(|name| action_of(use_case, name).is_none() && *name != "no_action")
+            if let Some(name) =
+                named.into_iter().find(|name| action_of(use_case, name).is_none() && *name != "no_action")
             {
                 return Err(broken(Some(at + 1), format!("`{}` has no action `{name}`", use_case.name)));
             }

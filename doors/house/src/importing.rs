@@ -132,7 +132,9 @@ impl House {
             let mut records: Vec<_> = outcomes.iter().flat_map(Outcome::records).cloned().collect();
             let note = Note::Reached { batch, counts: done.counts };
             let key = format!("{batch} reached {}", done.counts.n_rows);
-            records.extend(crate::quality::repeated_note(&stream, &key, &outcomes, batch, &flight).map(Arc::new));
+            records.extend(
+                crate::quality::repeated_note(&stream, &key, &outcomes, batch, &flight).map(Arc::new),
+            );
             let id = RecordId::external(IMPORTS, key.as_bytes());
             // In the same append as the rows: after a crash both are there or the rows come again, as duplicates.
             records.push(Arc::new(system_record(

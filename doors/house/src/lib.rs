@@ -38,14 +38,16 @@ mod rooms;
 mod scoring;
 mod segments;
 mod settings;
-mod sources;
 mod skew;
+mod sources;
 mod staging;
 mod status;
 mod streams;
 mod tracking;
 mod training;
 
+pub use crate::jobs::{Act, AttemptView, JobRunner, JobSpec, JobView, RunView, StepView};
+pub use crate::lineage::{ContractChange, DecisionTrace, InputTrace, ModelTrace, RawRecord, what_if};
 pub use backfilling::Filling;
 pub use backup::restore;
 pub use capturing::{
@@ -59,10 +61,8 @@ pub use exchange::{Exported, FileLayout, InstanceExported, InstanceLoaded, load_
 pub use finding::{Finding, Severity};
 pub use house::{House, Identifier};
 pub use importing::Imported;
-pub use crate::jobs::{Act, AttemptView, JobRunner, JobSpec, JobView, RunView, StepView};
 pub use imports::{Counts, Import, Stage};
 pub use keys::NewKey;
-pub use crate::lineage::{ContractChange, DecisionTrace, InputTrace, ModelTrace, RawRecord, what_if};
 pub use layout::{Instance, Layout};
 pub use merging::{Acted, Explained, Held};
 pub use modelspec::{Costs, Examples, GateSpec, Label, ModelSpec, Test};
@@ -73,8 +73,8 @@ pub use replaying::{Verdict, rebuild_state};
 pub use rooms::{Composition, Rooms};
 pub use segments::SegmentCount;
 pub use settings::{DEFAULTS, Settings};
-pub use sources::{LiveSource, LookedAt, SourceDay, SourceKind, SourceSettings, SourceState, SourceView};
 pub use skew::{FeatureSkew, Skew};
+pub use sources::{LiveSource, LookedAt, SourceDay, SourceKind, SourceSettings, SourceState, SourceView};
 pub use staging::{Compared, FeatureCompared};
 pub use status::Status;
 pub use streams::{Count, Reason, Refused};

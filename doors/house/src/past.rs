@@ -54,8 +54,11 @@ impl House {
             Ok(())
         })?;
         let one = NonZeroUsize::MIN;
-        let tables =
-            views.iter().zip(rows).map(|(view, rows)| AsOf::build(view, rows, one)).collect::<Result<Vec<_>, _>>()?;
+        let tables = views
+            .iter()
+            .zip(rows)
+            .map(|(view, rows)| AsOf::build(view, rows, one))
+            .collect::<Result<Vec<_>, _>>()?;
         let inputs_of = |asked: &Asked| -> Result<Vec<Input>, Error> {
             let label = Label { members: &asked.members, at: asked.at };
             let matrices = tables

@@ -105,7 +105,9 @@ impl House {
     pub(crate) fn read_profile(&self, grant: &Grant, subject: Subject) -> Result<Profile, Error> {
         // Traits of members lie in other partitions than the graph: the graph is read first, then each of them, so
         // that no two partitions are locked at once.
-        let look = |rooms: &Rooms| Ok(Profiles::new(&rooms.identities, self).by(&self.project().rules.traits).read(grant, subject));
+        let look = |rooms: &Rooms| {
+            Ok(Profiles::new(&rooms.identities, self).by(&self.project().rules.traits).read(grant, subject))
+        };
         Ok(self.in_control(look)??)
     }
 

@@ -72,7 +72,8 @@ impl Project {
             },
         };
         let dir = dir.to_path_buf();
-        let project = Self { dir, settings, contracts, views, models, use_cases, jobs, segments, rules, starts_at };
+        let project =
+            Self { dir, settings, contracts, views, models, use_cases, jobs, segments, rules, starts_at };
         project.check_references(&mut findings);
         crate::segments::check(&project, &mut findings);
         project.missing_context(&mut findings);

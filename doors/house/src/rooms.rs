@@ -48,7 +48,17 @@ impl Composition {
         let traits = TraitFold::new(trait_streams.iter().cloned());
         let features = FeatureFold::new(views.clone());
         let quality = watch::QualityFold::new(watch::Plans::new(&contracts));
-        Self { contracts, views, vault, undone, links: LinkFold::new(rules), traits, trait_streams, features, quality }
+        Self {
+            contracts,
+            views,
+            vault,
+            undone,
+            links: LinkFold::new(rules),
+            traits,
+            trait_streams,
+            features,
+            quality,
+        }
     }
 
     /// A record's document as its newest contract names it, without the parts whose key is destroyed (LAW 4); `None`
@@ -173,7 +183,9 @@ impl Shard for Rooms {
             return self.fold_contracted(record, out);
         }
         match name {
-            watch::NOTES | streams::QUARANTINE => self.composition.quality.fold_note(&mut self.quality, record),
+            watch::NOTES | streams::QUARANTINE => {
+                self.composition.quality.fold_note(&mut self.quality, record)
+            }
             policy::CONSENTS => ConsentFold.fold(&mut self.consents, record, out),
             policy::KEYS => KeyFold.fold(&mut self.keys, record, out),
             profile::LINKS => self.composition.links.fold(&mut self.identities, record, out),
@@ -181,9 +193,7 @@ impl Shard for Rooms {
             profile::MEMBERSHIPS => profile::MembershipFold.fold(&mut self.identities, record, out),
             jobs::JOBS => jobs::JobFold.fold(&mut self.jobs, record, out),
             lineage::LINEAGE => lineage::LineageFold.fold(&mut self.lineage, record, out),
-            crate::capturing::CAPTURES => {
-                crate::capturing::CaptureFold.fold(&mut self.captures, record, out)
-            }
+            crate::capturing::CAPTURES => crate::capturing::CaptureFold.fold(&mut self.captures, record, out),
             imports::IMPORTS => ImportFold.fold(&mut self.imports, record, out),
             registry::RELEASES => registry::ReleaseFold.fold(&mut self.releases, record, out),
             _ => decide::DecideFold.fold(&mut self.decisions, record, out),

@@ -90,13 +90,15 @@ impl House {
                 views.entry(view.reference()).or_insert_with(|| view.clone());
                 by_view.entry(view.reference()).or_default().push(input);
             }
-            let said = decision.evidence.as_ref().map(|evidence| crate::ondemand::of_inputs(&evidence.inputs));
+            let said =
+                decision.evidence.as_ref().map(|evidence| crate::ondemand::of_inputs(&evidence.inputs));
             for (view, inputs) in by_view {
                 let list = asked.entry((view, decision.purpose.clone())).or_default();
                 list.labels.push((decision, inputs, said.clone().unwrap_or_default()));
             }
         }
-        let of: BTreeSet<Subject> = decisions.iter().flat_map(|decision| &decision.members).copied().collect();
+        let of: BTreeSet<Subject> =
+            decisions.iter().flat_map(|decision| &decision.members).copied().collect();
         let as_of = self.as_of_journal(views.values(), |subject| of.contains(&subject))?;
         let mut found: BTreeMap<String, FeatureSkew> = BTreeMap::new();
         let mut compared: BTreeSet<RecordId> = BTreeSet::new();
@@ -130,9 +132,10 @@ impl House {
         let bulk =
             policy::authorize_many(principal, Action::Train, purpose, profiles, self, self.purposes(), now)?;
         let grant = bulk.grant;
-        let permitted = asked.labels.iter().filter(|(decision, ..)| {
-            decision.members.iter().all(|member| grant.permits(*member))
-        });
+        let permitted = asked
+            .labels
+            .iter()
+            .filter(|(decision, ..)| decision.members.iter().all(|member| grant.permits(*member)));
         let permitted: Vec<_> = permitted.collect();
         let label = |decision: &&DecisionRecord| decision.at;
         let labels: Vec<Label<'_>> = permitted
@@ -147,10 +150,9 @@ impl House {
                 let Some((_, name)) = input.name.rsplit_once('.') else { continue };
                 let Some(column) = matrix.column(name) else { continue };
                 let reference = format!("{}.{name}", view.reference());
-                let entry = found.entry(reference.clone()).or_insert_with(|| FeatureSkew {
-                    feature: reference,
-                    ..FeatureSkew::default()
-                });
+                let entry = found
+                    .entry(reference.clone())
+                    .or_insert_with(|| FeatureSkew { feature: reference, ..FeatureSkew::default() });
                 entry.n_values += 1;
                 if !is_same(as_decide(&column.value(row)).as_ref(), input.value.as_ref()) {
                     entry.n_different += 1;
@@ -205,7 +207,8 @@ impl House {
             match composition.bind(&record) {
                 Ok(Some(fields)) => {
                     for builder in &mut builders {
-                        if let Some(row) = builder.view().row_of(&Bound { record: &record, fields: &fields }) {
+                        if let Some(row) = builder.view().row_of(&Bound { record: &record, fields: &fields })
+                        {
                             builder.add(record.subject, &row);
                         }
                     }

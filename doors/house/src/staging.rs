@@ -110,7 +110,8 @@ impl House {
         let (own, others) = (own.finish()?, others.finish()?);
         for view in &here {
             let twin = there.iter().find(|other| other.name() == view.name());
-            let names = |view: &View| view.features().iter().map(|f| f.name().to_owned()).collect::<BTreeSet<_>>();
+            let names =
+                |view: &View| view.features().iter().map(|f| f.name().to_owned()).collect::<BTreeSet<_>>();
             let (mine, theirs) = (names(view), twin.map(|twin| names(twin)).unwrap_or_default());
             let full = |name: &String| format!("{}.{name}", view.name());
             compared.only_here.extend(mine.difference(&theirs).map(full));
@@ -137,7 +138,12 @@ impl House {
         Ok(compared)
     }
 
-    fn read_slice(&self, slice: &[Position], sides: &mut [&mut Side<'_>], n_records: &mut u64) -> Result<(), Error> {
+    fn read_slice(
+        &self,
+        slice: &[Position],
+        sides: &mut [&mut Side<'_>],
+        n_records: &mut u64,
+    ) -> Result<(), Error> {
         let composition = self.composition();
         let (mut seen, mut failed) = (BTreeSet::new(), None);
         self.engine().journal().scan(&[], |partition, position, record| {

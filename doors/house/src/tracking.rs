@@ -55,13 +55,7 @@ impl House {
     }
 
     /// Takes documents for a stream, as a direct post brings them.
-    pub fn post_by(
-        self: &Arc<Self>,
-        stream: &str,
-        bodies: &[&[u8]],
-        source: Option<SourceName>,
-        done: Done,
-    ) {
+    pub fn post_by(self: &Arc<Self>, stream: &str, bodies: &[&[u8]], source: Option<SourceName>, done: Done) {
         let flight = self.clock().arrive();
         let arrival = Arrival { received_at: flight.known_at(), batch: None, source };
         let items = bodies.iter().map(|body| intake::document(StreamName::new(stream), body)).collect();

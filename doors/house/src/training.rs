@@ -143,8 +143,11 @@ impl House {
         }
         let mut columns = Vec::new();
         // What a request of that moment would have said, stands in the example.
-        let said: Vec<feature::Context> =
-            gathered.candidates.iter().map(|candidate| crate::ondemand::of_record(&candidate.fields)).collect();
+        let said: Vec<feature::Context> = gathered
+            .candidates
+            .iter()
+            .map(|candidate| crate::ondemand::of_record(&candidate.fields))
+            .collect();
         let threads = NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN);
         for view in &views {
             let rows = gathered.rows.remove(&view.reference()).unwrap_or_default();

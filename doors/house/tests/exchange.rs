@@ -116,7 +116,10 @@ fn a_stream_goes_out_for_its_purposes_and_without_those_who_may_not_be_used() {
     let text = serde_json::to_string(&rows).unwrap();
     assert!(text.contains("ANN") && !text.contains("EVE") && !text.contains("eve"), "{text}");
     let first = rows.iter().find(|row| row["order_id"] == "o0").unwrap();
-    assert_eq!((&first["total"], &first["tags"][1], &first["user_id"]), (&json!(0.25), &json!("t0"), &json!("ann")));
+    assert_eq!(
+        (&first["total"], &first["tags"][1], &first["user_id"]),
+        (&json!(0.25), &json!("t0"), &json!("ann"))
+    );
     assert_eq!(first["_contract"], "1.0.0");
 
     // LAW 3
@@ -193,7 +196,11 @@ fn a_whole_instance_goes_into_a_fresh_one_with_the_same_digest() {
     for partitions in [None, Some(1), Some(7)] {
         let fresh = tempfile::tempdir().unwrap();
         let loaded = load_instance(&out, fresh.path(), Some(&master), partitions).unwrap();
-        assert_eq!((loaded.digest.as_str(), loaded.holds()), (exported.digest.as_str(), true), "{partitions:?}");
+        assert_eq!(
+            (loaded.digest.as_str(), loaded.holds()),
+            (exported.digest.as_str(), true),
+            "{partitions:?}"
+        );
         let again = load_instance(&out, fresh.path(), None, None).unwrap_err();
         assert_eq!(again.code(), "MR4704");
         let there = Arc::new(House::open(Project::load(fresh.path()).unwrap()).unwrap());

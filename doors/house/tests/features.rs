@@ -273,7 +273,10 @@ fn staging_is_compared_with_production_on_the_same_records() {
     project(staging.path(), 1);
     let changed = SHOPPING_VIEW
         .replace("version: 1", "version: 2")
-        .replace("agg: sum, of: total, scale: 2, default: 0", "agg: sum, of: total, where: total > 10, default: 0")
+        .replace(
+            "agg: sum, of: total, scale: 2, default: 0",
+            "agg: sum, of: total, where: total > 10, default: 0",
+        )
         .replace("name: city", "name: town");
     write(staging.path(), "features/shopping.yaml", &changed);
     let other = Project::load(staging.path()).unwrap();
@@ -283,7 +286,10 @@ fn staging_is_compared_with_production_on_the_same_records() {
     assert_eq!(different.len(), 1, "{compared:?}");
     assert_eq!((different[0].feature.as_str(), different[0].version_there), ("shopping.spent", 2));
     assert!(different[0].n_different == 4 && different[0].mean_here > different[0].mean_there);
-    assert_eq!((&compared.only_here[..], &compared.only_there[..]), (&["shopping.city".to_owned()][..], &["shopping.town".to_owned()][..]));
+    assert_eq!(
+        (&compared.only_here[..], &compared.only_there[..]),
+        (&["shopping.city".to_owned()][..], &["shopping.town".to_owned()][..])
+    );
     // The same project says the same.
     let same = Project::load(dir.path()).unwrap();
     assert!(house.compare_with(&all(), &same, "personalisation", None, &[], 1_000).unwrap().is_same());

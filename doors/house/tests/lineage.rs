@@ -125,7 +125,12 @@ fn shop(dir: &Path) -> Arc<House> {
     let house = open(dir);
     let done = house.import(&dir.join("data-in/orders.csv"), "orders", |_| {}).unwrap();
     let counts = done.counts;
-    assert_eq!((counts.n_accepted, counts.n_quarantined, counts.n_duplicates), (12, 1, 1), "{:?}", done.reasons);
+    assert_eq!(
+        (counts.n_accepted, counts.n_quarantined, counts.n_duplicates),
+        (12, 1, 1),
+        "{:?}",
+        done.reasons
+    );
     house.consent(&user("ann"), "marketing", Status::Granted, "v1", "form", None).unwrap();
     while house.do_chores().unwrap() > 0 {}
     house
@@ -138,7 +143,11 @@ fn a_decision_goes_back_to_the_rows_of_its_file_and_they_give_its_inputs_again()
     let context = Map::from_iter([("page".to_owned(), json!("home"))]);
     let decision = house.decide(&all(), "next", &user("ann"), &context).unwrap();
     // What comes later went into nothing.
-    write(dir.path(), "data-in/late.csv", "order_id,total,shop,placed_at,user_id\nl1,9,web,2026-11-20T00:00:00Z,ann\n");
+    write(
+        dir.path(),
+        "data-in/late.csv",
+        "order_id,total,shop,placed_at,user_id\nl1,9,web,2026-11-20T00:00:00Z,ann\n",
+    );
     house.import(&dir.path().join("data-in/late.csv"), "orders", |_| {}).unwrap();
     let trace = house.trace_decision(&all(), decision.decision, Some(&dir.path().join("data-in"))).unwrap();
     let rows: Vec<u64> = trace.records.iter().map(|record| record.row.unwrap()).collect();
@@ -182,10 +191,16 @@ fn what_other_tools_tell_is_kept_once_and_survives_a_replay() {
     house.tell_lineage(&[dashboard()]).unwrap();
     let graph = house.lineage().unwrap();
     let orders = NodeId::stream("orders");
-    assert!(graph.edges_of(&orders, Direction::Down).any(|edge| edge.to == NodeId::new(Kind::Job, "bi/revenue")));
+    assert!(
+        graph.edges_of(&orders, Direction::Down).any(|edge| edge.to == NodeId::new(Kind::Job, "bi/revenue"))
+    );
     // What the house tells can be read by whoever reads such events: here by itself.
     let events = house.lineage_events().unwrap();
-    assert!(events.iter().any(|event| event["job"]["name"] == "import/orders" && event["eventType"] == "COMPLETE"));
+    assert!(
+        events
+            .iter()
+            .any(|event| event["job"]["name"] == "import/orders" && event["eventType"] == "COMPLETE")
+    );
     assert!(house.tell_lineage(&events).unwrap().iter().all(Result::is_ok));
     assert!(house.verify(|_| {}).unwrap().holds(), "replay gives another state");
 }
@@ -207,14 +222,20 @@ fn a_change_names_what_it_breaks_before_it_is_applied() {
     assert_eq!(removed.impact.broken(Kind::UseCase), ["next"]);
     assert!(removed.impact.hits.iter().any(|hit| !hit.breaks && hit.node.name() == "bi/revenue"));
     let retyped = with("total, logicalType: number", "total, logicalType: string");
-    assert_eq!(retyped.findings[0].message, "`orders.total` is string and no longer number: breaks feature orders.spent; use case next (Mara); channel email");
+    assert_eq!(
+        retyped.findings[0].message,
+        "`orders.total` is string and no longer number: breaks feature orders.spent; use case next (Mara); channel email"
+    );
     let optional = with("total, logicalType: number, required: true", "total, logicalType: number");
     assert!(!optional.impact.breaks() && !optional.impact.is_empty());
     let other_purpose = with("[{name: marketing, basis: consent}]", "[{name: analytics, basis: consent}]");
     assert_eq!(other_purpose.impact.broken(Kind::UseCase), ["next"]);
     let other_time = with("eventTime, value: placed_at", "eventTime, value: shop");
     assert!(other_time.impact.breaks());
-    let added = with(total, &format!("{total}      - {{name: vat, logicalType: number, classification: internal}}\n"));
+    let added = with(
+        total,
+        &format!("{total}      - {{name: vat, logicalType: number, classification: internal}}\n"),
+    );
     assert!(added.impact.is_empty(), "{:?}", added.impact);
     house.close();
 

@@ -203,11 +203,7 @@ fn broken_job_files_are_found_by_line() {
             ["jobs/nightly.yaml:7: error MR4601", "`Europe/Bärlin` is no time zone"],
         ),
         ("time_zone: Europe/Berlin\n", "", ["error MR4600", "a schedule needs its `time_zone`"]),
-        (
-            "needs: [quality, consents]",
-            "needs: [train]",
-            ["MR4600", "in a circle: train → features → train"],
-        ),
+        ("needs: [quality, consents]", "needs: [train]", ["MR4600", "in a circle: train → features → train"]),
         ("needs: [quality, consents]", "needs: [qualty]", ["MR4600", "it needs `qualty`, which is no step"]),
         (
             "train: { model: response }",

@@ -49,14 +49,27 @@ fn what_is_made_from_what_is_known_before_and_after_anything_is_imported() {
          \"inputs\":[{\"namespace\":\"maschinenraum\",\"name\":\"streams/orders\"}]}\nnonsense\n",
     )
     .unwrap();
-    check(&shop, &["lineage", "--accept", "events.jsonl"], 1, &["events.jsonl:2: error MR2302", "1 event taken, 1 refused"]);
+    check(
+        &shop,
+        &["lineage", "--accept", "events.jsonl"],
+        1,
+        &["events.jsonl:2: error MR2302", "1 event taken, 1 refused"],
+    );
     check(&shop, &["lineage", "job:bi/weekly", "--up"], 0, &["stream:orders"]);
     check(&shop, &["lineage", "0123456789abcdef0123456789abcdef"], 3, &["MR5041"]);
 
     // A field goes: named by check and by impact, refused by apply where the version does not say so.
     let file = shop.join("contracts/orders.yaml");
     let yaml = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, yaml.replacen("version: 1.0.0", "version: 1.1.0", 1).replacen("- name: total_cents", "- name: sum_cents", 1)).unwrap();
+    std::fs::write(
+        &file,
+        yaml.replacen("version: 1.0.0", "version: 1.1.0", 1).replacen(
+            "- name: total_cents",
+            "- name: sum_cents",
+            1,
+        ),
+    )
+    .unwrap();
     check(&shop, &["check"], 1, &["MR2305", "job", "bi/weekly", "that needs version 2.0.0"]);
     check(&shop, &["impact"], 1, &["use_case:next_order", "model:response"]);
 }
@@ -66,7 +79,12 @@ fn a_whole_instance_goes_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     check(dir.path(), &["simulate", "shop", "--customers", "100", "--out", "shop"], 0, &[]);
     let at = |args: &[&'static str]| -> Vec<&'static str> { [&["-C", "shop"], args].concat() };
-    check(dir.path(), &at(&["import", "--stream", "customers", "shop/data-in/customers.csv"]), 0, &["100 rows"]);
+    check(
+        dir.path(),
+        &at(&["import", "--stream", "customers", "shop/data-in/customers.csv"]),
+        0,
+        &["100 rows"],
+    );
     check(dir.path(), &at(&["lake", "instance", "--to", "out"]), 0, &["digest"]);
     check(dir.path(), &at(&["lake", "instance", "--to", "out"]), 3, &["MR4704"]);
     let load = ["-C", "fresh", "lake", "load", "out", "--master", "shop/master.key", "--partitions", "7"];

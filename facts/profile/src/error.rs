@@ -29,6 +29,38 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// MR3104, explained in docs/errors/MR3104.md
+    #[error(
+        "MR3104: nothing that was done by hand stands between {a} and {b}; `people explain` says what does"
+    )]
+    NothingByHand {
+        /// One subject.
+        a: Subject,
+        /// The other.
+        b: Subject,
+    },
+    /// MR3105, explained in docs/errors/MR3105.md
+    #[error("MR3105: subjects {a} and {b} are one profile already")]
+    Together {
+        /// One subject.
+        a: Subject,
+        /// The other.
+        b: Subject,
+    },
+    /// MR3105, explained in docs/errors/MR3105.md
+    #[error("MR3105: subject {subject} is out of its profile already")]
+    Out {
+        /// The subject.
+        subject: Subject,
+    },
+    /// MR3106, explained in docs/errors/MR3106.md
+    #[error("MR3106: the profile would have {n} identifiers; {most} is the most")]
+    TooMany {
+        /// How many.
+        n: usize,
+        /// The most.
+        most: usize,
+    },
     /// The grant's own code, MR3010 to MR3016.
     #[error(transparent)]
     Denied(#[from] policy::Denied),
@@ -44,6 +76,9 @@ impl Error {
             Self::NotCovered { .. } => "MR3101",
             Self::NotTogether { .. } => "MR3102",
             Self::BadRule { .. } => "MR3103",
+            Self::NothingByHand { .. } => "MR3104",
+            Self::Together { .. } | Self::Out { .. } => "MR3105",
+            Self::TooMany { .. } => "MR3106",
             Self::Denied(error) => error.code(),
             Self::Store(error) => error.code(),
         }

@@ -76,7 +76,9 @@ impl Component {
 
     /// Adds a link between two members. Of two links of one pair the lighter stays.
     pub(crate) fn connect(&mut self, edge: Edge) {
-        if let Some(known) = self.edges.iter().position(|known| known.touches(edge.a) && known.touches(edge.b)) {
+        if let Some(known) =
+            self.edges.iter().position(|known| known.touches(edge.a) && known.touches(edge.b))
+        {
             if self.edges.get(known).is_none_or(|known| known.weight() <= edge.weight()) {
                 return;
             }
@@ -148,8 +150,7 @@ impl Component {
                 }
             }
         }
-        part.edges =
-            known.into_iter().filter(|edge| part.members.contains_key(&edge.a)).cloned().collect();
+        part.edges = known.into_iter().filter(|edge| part.members.contains_key(&edge.a)).cloned().collect();
         part
     }
 

@@ -13,7 +13,7 @@ use store::{Emissions, Fold};
 
 use crate::graph::Component;
 use crate::link::LinkedId;
-use crate::{Identities, Members};
+use crate::{Edge, Identities, Members};
 
 /// The stream of acts by hand, in the control partition. Payloads hold pseudonyms only, so they lie open.
 pub const MERGES: &str = "mr.merges";
@@ -113,8 +113,8 @@ impl Whole {
 
     /// The members whose type is known.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = (Subject, String)> {
-        let known = |(_, kind): &(&Subject, &Box<str>)| !kind.is_empty();
-        self.members.iter().filter(known).map(|(subject, kind)| (*subject, kind.to_string()))
+        let named = self.members.iter().map(|(subject, kind)| (*subject, kind.to_string()));
+        named.filter(|(_, kind)| !kind.is_empty())
     }
 }
 
@@ -157,6 +157,15 @@ impl Identities {
             return Ok((*component).clone());
         }
         Ok(component.part(subject, t, &out))
+    }
+
+    /// The links that hold two members of a profile together as of `t` (now for `None`); none where they are the same, or
+    /// where a hand put them together.
+    ///
+    /// # Errors
+    /// [`store::Error`] where the store fails.
+    pub fn links(&self, a: Subject, b: Subject, t: Option<Instant>) -> Result<Vec<Edge>, store::Error> {
+        Ok(self.part(a, t)?.path(a, b).unwrap_or_default())
     }
 
     /// Everything that was done to `subject` by hand, in order, standing or taken back.
@@ -202,7 +211,8 @@ fn note(
     }
     if let Some(undone) = act.undoes {
         // What was never done cannot be taken back, nor twice.
-        let standing = |done: &&mut Done| done.record == undone && done.other == other && done.until.is_none();
+        let standing =
+            |done: &&mut Done| done.record == undone && done.other == other && done.until.is_none();
         if tables.hands.peek(&id.subject)?.is_some() {
             tables.hands.update(&id.subject, |hand| {
                 if let Some(done) = hand.done.iter_mut().find(standing) {

@@ -57,7 +57,8 @@ fn seen_at(tables: &Identities, t: i64) -> BTreeMap<&'static str, Members> {
 }
 
 fn together(tables: &Identities, a: &str) -> Vec<String> {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.iter().copied().take_while(|b| *b != 0).collect()).unwrap();
+    let text =
+        |bytes: &[u8]| String::from_utf8(bytes.iter().copied().take_while(|b| *b != 0).collect()).unwrap();
     tables.members(subject(a)).unwrap().subjects.iter().map(|s| text(s.as_bytes())).collect()
 }
 
@@ -81,7 +82,8 @@ fn two_users_are_one_where_somebody_says_so_and_two_again() {
 #[test]
 fn a_shared_device_is_taken_out_and_may_go_elsewhere() {
     let split = act(Deed::Split, &["a1"], None, 4);
-    let mut records = vec![link("u1 a1", 1), link("a1 e1", 2), link("u1 e1", 3), link("u2 a1", 3), split.clone()];
+    let mut records =
+        vec![link("u1 a1", 1), link("a1 e1", 2), link("u1 e1", 3), link("u2 a1", 3), split.clone()];
     let tables = all(&records);
     assert_eq!(tables.shared(subject("a1")).unwrap().n_left_out, 1);
     assert_eq!(together(&tables, "u1"), ["e1", "u1"], "they are together without the device");
@@ -141,7 +143,10 @@ fn households_have_members_for_a_time() {
     let at = |t| tables.belonging_to(subject("h1"), Instant::from_micros(t)).unwrap().len();
     assert_eq!([at(0), at(1), at(2), at(5), at(6), at(7)], [0, 1, 2, 2, 2, 1], "known, not only spoken");
     let places = tables.belongs_to(subject("u1"), Instant::from_micros(9)).unwrap();
-    assert_eq!((places.len(), places[0].kind.as_str(), places[0].role.as_deref()), (1, "household", Some("adult")));
+    assert_eq!(
+        (places.len(), places[0].kind.as_str(), places[0].role.as_deref()),
+        (1, "household", Some("adult"))
+    );
     assert!(tables.belongs_to(subject("u2"), Instant::from_micros(9)).unwrap().is_empty());
     let mut turned = records.to_vec();
     turned.reverse();

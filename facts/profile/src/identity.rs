@@ -1,7 +1,7 @@
 //! The fold over `mr.links`: which subjects are one person.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use event::{Instant, Record, Subject};
 use serde::{Deserialize, Serialize};

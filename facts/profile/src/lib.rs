@@ -12,6 +12,7 @@
 //! This room knows nothing of models, decisions or HTTP, and never sees an identifier's value: only pseudonyms
 //! and their types.
 
+mod audience;
 mod error;
 mod graph;
 mod hands;
@@ -22,8 +23,10 @@ mod link;
 mod membership;
 mod read;
 mod rules;
+mod segment;
 mod traits;
 
+pub use audience::Audience;
 pub use error::Error;
 pub use graph::Edge;
 pub use hands::{Act, Deed, Done, HandFold, MERGES};
@@ -32,4 +35,5 @@ pub use link::{LINKS, Link, LinkedId};
 pub use membership::{Belonging, MEMBERSHIPS, MOST_MEMBERS, Membership, MembershipFold};
 pub use read::{Member, Profile, Profiles, Trait, Word};
 pub use rules::{Precedence, Rules};
+pub use segment::{Segment, TRAIT};
 pub use traits::{OpaqueTraits, TraitFold, TraitTables, TraitView};

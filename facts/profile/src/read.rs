@@ -88,7 +88,15 @@ impl<'a> Profiles<'a> {
     /// # Errors
     /// [`Error::NotCovered`] where the profile has a member that the grant lacks: it may have said no.
     pub fn read(&self, grant: &Grant, subject: Subject) -> Result<Profile, Error> {
-        let whole = self.identities.whole(subject, None)?;
+        self.read_as_of(grant, subject, None)
+    }
+
+    /// As [`Profiles::read`], with who was who at `t`; what the traits are of is up to where they are looked up.
+    ///
+    /// # Errors
+    /// As [`Profiles::read`].
+    pub fn read_as_of(&self, grant: &Grant, subject: Subject, t: Option<Instant>) -> Result<Profile, Error> {
+        let whole = self.identities.whole(subject, t)?;
         let kinds: BTreeMap<Subject, String> = whole.kinds().collect();
         let kind = |s| kinds.get(&s).cloned();
         let members = whole.into_members();

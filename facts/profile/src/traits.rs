@@ -93,8 +93,12 @@ impl<'a> Fold<Bound<'a>> for TraitFold {
         tables.traits.update(&record.subject, |rows| {
             for (name, value) in fields {
                 // The latest word of a stream stands, in whatever order records arrive; `null` is a word too.
-                let row =
-                    || Row { json: value.to_string().into(), stream: record.stream.clone(), at, record: record.id };
+                let row = || Row {
+                    json: value.to_string().into(),
+                    stream: record.stream.clone(),
+                    at,
+                    record: record.id,
+                };
                 let words = rows.entry(name.as_str().into()).or_default();
                 match words.iter_mut().find(|word| word.stream == record.stream) {
                     Some(word) if (word.at, word.record) < (at, record.id) => *word = row(),

@@ -168,7 +168,8 @@ impl House {
             ("_at".to_owned(), Shape::Cell(Cell::Timestamp)),
         ];
         members.extend(view.features().iter().map(|feature| (feature.name().to_owned(), shape_of(feature))));
-        let about = [("maschinenraum", format!("features {}", view.reference())), ("purpose", purpose.to_owned())];
+        let about =
+            [("maschinenraum", format!("features {}", view.reference())), ("purpose", purpose.to_owned())];
         let mut writer = Writer::create(path, members, &about)?;
         for (i, profile) in people.keys().enumerate() {
             writer.write(&feature_row(&view, &matrix, i, *profile, at))?;
@@ -182,12 +183,7 @@ impl House {
     ///
     /// # Errors
     /// As [`House::dataset`]; [`Error::Denied`] without the right to export; [`Error::Lake`]
-    pub fn export_dataset(
-        &self,
-        principal: &Principal,
-        model: &str,
-        path: &Path,
-    ) -> Result<Exported, Error> {
+    pub fn export_dataset(&self, principal: &Principal, model: &str, path: &Path) -> Result<Exported, Error> {
         let spec = self.project().model(model)?.clone();
         let (dataset, n_without_consent, _) = self.dataset(principal, &spec)?;
         let mut profiles: BTreeMap<Subject, Members> = BTreeMap::new();
@@ -219,7 +215,8 @@ impl House {
         }));
         let manifest = serde_json::to_string(dataset.manifest())
             .map_err(|e| Error::Internal { reason: format!("a manifest has no JSON: {e}") })?;
-        let about = [("maschinenraum", format!("dataset {}", dataset.manifest().hash())), ("manifest", manifest)];
+        let about =
+            [("maschinenraum", format!("dataset {}", dataset.manifest().hash())), ("manifest", manifest)];
         let mut writer = Writer::create(path, members, &about)?;
         let mut n_rows_left_out = n_without_consent as u64;
         for (i, example) in dataset.examples().iter().enumerate() {

@@ -41,7 +41,11 @@ pub fn what_if(graph: &Graph, removed: &[String]) -> Result<Impact, Error> {
         if node.id.kind() == Kind::Stream {
             let of_it = format!("{}.", node.id.name());
             let fields = graph.of_kind(Kind::Field).filter(|field| field.id.name().starts_with(&of_it));
-            touches.extend(fields.map(|field| Touch { node: field.id.clone(), what: what.clone(), breaks: true }));
+            touches.extend(fields.map(|field| Touch {
+                node: field.id.clone(),
+                what: what.clone(),
+                breaks: true,
+            }));
         }
     }
     Ok(impact(graph, &touches))
@@ -109,7 +113,8 @@ impl House {
             findings: Vec::new(),
         };
         let Some(old) = self.project().contracts.newest(&new.stream) else { return Ok(none) };
-        Ok(between(&graph, old, new).unwrap_or(ContractChange { from: Some(old.version.to_string()), ..none }))
+        Ok(between(&graph, old, new)
+            .unwrap_or(ContractChange { from: Some(old.version.to_string()), ..none }))
     }
 }
 
@@ -156,7 +161,8 @@ fn told(impact: &Impact, old: &Contract, new: &Contract) -> Vec<Finding> {
             finding.severity = Severity::Warning;
         } else {
             let next = old.version.major + 1;
-            finding.message = format!("{}; that needs version {next}.0.0, not {}", finding.message, new.version);
+            finding.message =
+                format!("{}; that needs version {next}.0.0, not {}", finding.message, new.version);
         }
     }
     findings
@@ -168,7 +174,11 @@ fn touches(graph: &Graph, old: &Contract, new: &Contract) -> Vec<Touch> {
     let (before, after) = (by_path(&old.fields), by_path(&new.fields));
     for (path, field) in &before {
         let mut touch = |what: String, breaks| {
-            touches.push(Touch { node: NodeId::field(stream, path), what: format!("`{stream}.{path}` {what}"), breaks });
+            touches.push(Touch {
+                node: NodeId::field(stream, path),
+                what: format!("`{stream}.{path}` {what}"),
+                breaks,
+            });
         };
         let Some(now) = after.get(path) else {
             touch("is removed".to_owned(), true);
@@ -200,7 +210,14 @@ fn touches(graph: &Graph, old: &Contract, new: &Contract) -> Vec<Touch> {
         contract.subject_key.fields.iter().map(|path| path.as_str().to_owned()).collect()
     };
     if keys(old) != keys(new) {
-        whole(format!("`{stream}` is about {} and no longer about {}", keys(new).join(", "), keys(old).join(", ")), true);
+        whole(
+            format!(
+                "`{stream}` is about {} and no longer about {}",
+                keys(new).join(", "),
+                keys(old).join(", ")
+            ),
+            true,
+        );
     }
     let time = |contract: &Contract| contract.event_time.as_ref().map(|path| path.as_str().to_owned());
     if time(old) != time(new) {
@@ -209,9 +226,9 @@ fn touches(graph: &Graph, old: &Contract, new: &Contract) -> Vec<Touch> {
     for purpose in old.purposes.iter().filter(|old| !new.purposes.iter().any(|new| new.name == old.name)) {
         let what = format!("`{stream}` may no longer be used for `{}`", purpose.name);
         let made = graph.trace(&NodeId::stream(stream), lineage::Direction::Down, usize::MAX);
-        let fields = before.keys().flat_map(|path| {
-            graph.trace(&NodeId::field(stream, path), lineage::Direction::Down, usize::MAX)
-        });
+        let fields = before
+            .keys()
+            .flat_map(|path| graph.trace(&NodeId::field(stream, path), lineage::Direction::Down, usize::MAX));
         for step in made.into_iter().chain(fields).filter(|step| step.node.purposes.contains(&purpose.name)) {
             touches.push(Touch { node: step.node.id.clone(), what: what.clone(), breaks: true });
         }
@@ -225,7 +242,8 @@ fn touches(graph: &Graph, old: &Contract, new: &Contract) -> Vec<Touch> {
 fn by_path(fields: &[Field]) -> BTreeMap<String, &Field> {
     fn collect<'f>(fields: &'f [Field], prefix: &str, out: &mut BTreeMap<String, &'f Field>) {
         for field in fields {
-            let path = if prefix.is_empty() { field.name.clone() } else { format!("{prefix}.{}", field.name) };
+            let path =
+                if prefix.is_empty() { field.name.clone() } else { format!("{prefix}.{}", field.name) };
             if let FieldKind::Object(inner) = &field.kind {
                 collect(inner, &path, out);
             }

@@ -202,7 +202,8 @@ impl House {
         if let Some(folder) = files {
             self.find_rows(folder, &imports, &mut records)?;
         }
-        records.sort_by(|a, b| (&a.stream, a.occurred_at, a.record).cmp(&(&b.stream, b.occurred_at, b.record)));
+        records
+            .sort_by(|a, b| (&a.stream, a.occurred_at, a.record).cmp(&(&b.stream, b.occurred_at, b.record)));
         Ok(DecisionTrace {
             decision: id,
             partition: self.partition_of(decision.subject),
@@ -227,7 +228,13 @@ impl House {
             return evidence.inputs.clone();
         }
         let declared = self.use_case(&decision.use_case).map(|use_case| use_case.inputs.clone());
-        let bare = |name: String, origin| Input { name, origin, value: None, version: String::new(), personal: true };
+        let bare = |name: String, origin| Input {
+            name,
+            origin,
+            value: None,
+            version: String::new(),
+            personal: true,
+        };
         declared.unwrap_or_default().into_iter().map(|one| bare(one.name, one.origin)).collect()
     }
 

@@ -15,8 +15,8 @@ use lineage::{Builder, Graph, LINEAGE, Recipe};
 use serde_json::Value;
 
 pub use changing::{ContractChange, what_if};
-pub(crate) use in_force::remember;
 pub use deciding::{DecisionTrace, InputTrace, ModelTrace, RawRecord};
+pub(crate) use in_force::remember;
 
 use crate::Error;
 use crate::house::{House, WAIT, system_record};

@@ -62,7 +62,9 @@ impl Search {
             let mut contracts = Contracts::new();
             let all = &house.composition().contracts;
             if let Some(contract) = all.get(&stream, import.contract).or_else(|| all.newest(&stream)) {
-                contracts.insert(contract.as_ref().clone()).map_err(|error| Error::Internal { reason: error.to_string() })?;
+                contracts
+                    .insert(contract.as_ref().clone())
+                    .map_err(|error| Error::Internal { reason: error.to_string() })?;
             }
             let arrival = Arrival { received_at: import.noted_at, batch: Some(batch), source: None };
             for row in file.rows(0)? {

@@ -1,0 +1,288 @@
+//! The identity graph by hand: who is merged, parted, taken out; households and accounts; and why somebody is somebody.
+
+use event::{Instant, RecordId, Subject};
+use feature::{Reader, Values};
+use policy::{Action, Principal};
+use profile::{
+    Act, Belonging, Deed, Done, Edge, LinkedId, MEMBERSHIPS, MERGES, Member, Membership, Profiles, Shared,
+};
+use serde::Serialize;
+
+use crate::Error;
+use crate::house::{House, Identifier};
+use crate::rooms::Rooms;
+
+/// How many identifiers a profile may have after a merge by hand.
+const MOST_MEMBERS: usize = 256;
+/// The longest name of whoever acts, and the longest reference.
+const MOST_CHARS: usize = 64;
+
+/// What became of an act by hand.
+#[derive(Clone, Debug, Serialize)]
+pub struct Acted {
+    /// The record of the act; it is what an act that takes it back names.
+    pub record: RecordId,
+    /// The profile of the first identifier now.
+    pub profile: Subject,
+    /// Its members now.
+    pub members: Vec<Subject>,
+    /// True where the two are one profile now.
+    pub together: bool,
+}
+
+/// Why a profile is as it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// The profile's name.
+    pub profile: Subject,
+    /// What it was read as of; none: now.
+    pub at: Option<Instant>,
+    /// Each member, and what holds it.
+    pub members: Vec<Held>,
+    /// What it belongs to.
+    pub belongs_to: Vec<Belonging>,
+}
+
+/// What holds one member to its profile.
+#[derive(Clone, Debug, Serialize)]
+pub struct Held {
+    /// The member.
+    #[serde(flatten)]
+    pub member: Member,
+    /// The links from the identifier that was asked for; none where it is that one, or where a hand put it there.
+    pub links: Vec<Edge>,
+    /// What hands did to it, standing or taken back.
+    pub by_hand: Vec<Done>,
+    /// How often it was left out of other profiles because a limit would have been broken: a shared device, a
+    /// switchboard's number.
+    pub shared: Shared,
+}
+
+impl House {
+    /// Says that two identifiers are one person, whatever links and limits say. State stays where it is: from now on it
+    /// is read together.
+    ///
+    /// # Errors
+    /// [`profile::Error::Together`] where they are one profile already; [`profile::Error::TooMany`];
+    /// [`Error::BadIdentifier`]
+    pub fn merge(&self, a: &Identifier, b: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
+        let (first, second) = (self.linked(a)?, self.linked(b)?);
+        let (one, other) = (self.members(first.subject)?, self.members(second.subject)?);
+        if one.subjects.contains(&second.subject) {
+            return Err(profile::Error::Together { a: first.subject, b: second.subject }.into());
+        }
+        let n = one.subjects.len() + other.subjects.len();
+        if n > MOST_MEMBERS {
+            return Err(profile::Error::TooMany { n, most: MOST_MEMBERS }.into());
+        }
+        // Whoever decides for one of them at this moment comes first (LAW 7: caps of both count from here on).
+        let members: Vec<Subject> = one.subjects.iter().chain(&other.subjects).copied().collect();
+        let _turns = self.turns(&members);
+        self.act(Deed::Merge, vec![first, second], None, by, reference)
+    }
+
+    /// Takes back what put two profiles together by hand: both are as if it had never been.
+    ///
+    /// # Errors
+    /// [`profile::Error::NothingByHand`] where no hand put them together.
+    pub fn unmerge(&self, a: &Identifier, b: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
+        let (first, second) = (self.linked(a)?, self.linked(b)?);
+        let together = self.members(first.subject)?;
+        let apart = || profile::Error::NothingByHand { a: first.subject, b: second.subject };
+        if !together.subjects.contains(&second.subject) {
+            return Err(apart().into());
+        }
+        let _turns = self.turns(&together.subjects);
+        // Named by any identifier of either side: the hand's work lies between one that links hold to the first and one
+        // that links hold to the second.
+        let side = |of: Subject, member: Subject| -> Result<bool, Error> {
+            let links = |rooms: &Rooms| rooms.identities.links(of, member, None);
+            Ok(of == member || !self.in_control(links)?.is_empty())
+        };
+        let mut chosen = None;
+        for member in &together.subjects {
+            if !side(first.subject, *member)? {
+                continue;
+            }
+            for done in self.in_control(|rooms| rooms.identities.done_to(*member))? {
+                if let (true, Some(other)) = (done.stands(None), done.other)
+                    && side(second.subject, other)?
+                {
+                    chosen = Some((done.record, *member, other));
+                }
+            }
+        }
+        let (undone, x, y) = chosen.ok_or_else(apart)?;
+        let named = |subject| LinkedId { kind: String::new(), subject };
+        let ids = vec![named(x), named(y)];
+        let mut acted = self.act(Deed::Merge, ids, Some(undone), by, reference)?;
+        let now = self.members(self.subject(a)?)?;
+        acted.together = now.subjects.contains(&self.subject(b)?);
+        (acted.profile, acted.members) = (now.id, now.subjects);
+        Ok(acted)
+    }
+
+    /// Takes an identifier out of its profile, whatever links say: a shared device, a switchboard's number.
+    ///
+    /// # Errors
+    /// [`profile::Error::Out`] where it is out already.
+    pub fn split(&self, id: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
+        let id = self.linked(id)?;
+        if self.standing_split(id.subject)?.is_some() {
+            return Err(profile::Error::Out { subject: id.subject }.into());
+        }
+        let _turns = self.turns(&self.members(id.subject)?.subjects);
+        self.act(Deed::Split, vec![id], None, by, reference)
+    }
+
+    /// Lets an identifier back in that was taken out by hand.
+    ///
+    /// # Errors
+    /// [`profile::Error::NothingByHand`] where it was not.
+    pub fn rejoin(&self, id: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
+        let id = self.linked(id)?;
+        let undone = self
+            .standing_split(id.subject)?
+            .ok_or(profile::Error::NothingByHand { a: id.subject, b: id.subject })?;
+        let _turns = self.turns(&self.members(id.subject)?.subjects);
+        self.act(Deed::Split, vec![id], Some(undone), by, reference)
+    }
+
+    /// Why a person's profile is as it is: for each member the links that hold it, what hands did, and what is shared.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] without a grant for every member.
+    pub fn explain_profile(
+        &self,
+        principal: &Principal,
+        identifier: &Identifier,
+        purpose: &str,
+        at: Option<Instant>,
+    ) -> Result<Explained, Error> {
+        let subject = self.subject(identifier)?;
+        let t = at.unwrap_or_else(|| self.clock().settled());
+        let whole = match at {
+            Some(at) => self.in_control(|rooms| rooms.identities.members_as_of(subject, at))?,
+            None => self.members(subject)?,
+        };
+        let consents = self.purposes();
+        let now = self.clock().settled();
+        let grant =
+            policy::authorize(principal, Action::ReadProfile, purpose, &whole.subjects, self, consents, now)?;
+        let look = |rooms: &Rooms| Ok(Profiles::new(&rooms.identities, self).read_as_of(&grant, subject, at));
+        let found = self.in_control(look)??;
+        let mut members = Vec::new();
+        for member in found.members {
+            let links = self.in_control(|rooms| rooms.identities.links(subject, member.subject, at))?;
+            let by_hand = self.in_control(|rooms| rooms.identities.done_to(member.subject))?;
+            let shared = self.in_control(|rooms| rooms.identities.shared(member.subject))?;
+            members.push(Held { member, links, by_hand, shared });
+        }
+        let belongs_to = self.in_control(|rooms| {
+            let mut all = Vec::new();
+            for member in &whole.subjects {
+                all.extend(rooms.identities.belongs_to(*member, t)?);
+            }
+            Ok(all)
+        })?;
+        Ok(Explained { profile: found.id, at, members, belongs_to })
+    }
+
+    /// Says that somebody belongs to a household, an account, or no longer.
+    ///
+    /// * `occurred_at`: since when; `None`: now
+    ///
+    /// # Errors
+    /// [`Error::BadIdentifier`]
+    pub fn belongs(
+        &self,
+        entity: &Identifier,
+        member: &Identifier,
+        belongs: bool,
+        role: Option<&str>,
+        occurred_at: Option<Instant>,
+    ) -> Result<RecordId, Error> {
+        let (entity, member) = (self.linked(entity)?, self.linked(member)?);
+        let role = role.map(|role| role.chars().take(MOST_CHARS).collect());
+        let said_at = occurred_at.unwrap_or_else(|| self.now());
+        let payload = Membership { entity, member, belongs, role }.to_payload();
+        let mut key = payload.clone();
+        key.extend_from_slice(&said_at.micros().to_be_bytes());
+        let id = RecordId::external(MEMBERSHIPS, &key);
+        self.append_system(MEMBERSHIPS, Subject::NONE, id, Some(said_at), payload)?;
+        Ok(id)
+    }
+
+    /// Who belongs to a household or an account as of an instant (now for `None`).
+    ///
+    /// # Errors
+    /// [`Error::BadIdentifier`], [`Error::Store`]
+    pub fn belonging(&self, entity: &Identifier, at: Option<Instant>) -> Result<Vec<Belonging>, Error> {
+        let entity = self.subject(entity)?;
+        let at = at.unwrap_or_else(|| self.clock().settled());
+        self.in_control(|rooms| rooms.identities.belonging_to(entity, at))
+    }
+
+    /// Values of feature views over everybody who belongs to a household or an account now, for a purpose.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where nobody belongs to it; [`Error::Denied`] where one of them said no; as
+    /// [`House::features`].
+    pub fn entity_features(
+        &self,
+        principal: &Principal,
+        entity: &Identifier,
+        purpose: &str,
+        views: &[String],
+    ) -> Result<(Instant, Vec<Values>), Error> {
+        let at = self.clock().settled();
+        let mut members = std::collections::BTreeSet::new();
+        for place in self.belonging(entity, Some(at))? {
+            members.extend(self.members(place.subject)?.subjects);
+        }
+        let members: Vec<Subject> = members.into_iter().collect();
+        if members.is_empty() {
+            let id = entity.kind.chars().take(MOST_CHARS).collect();
+            return Err(Error::NotFound { what: "member of this", id });
+        }
+        // LAW 3: every member of every profile, or none.
+        let grant =
+            policy::authorize(principal, Action::ReadFeatures, purpose, &members, self, self.purposes(), at)?;
+        let reader = Reader::new(self);
+        let values = views
+            .iter()
+            .map(|name| Ok(reader.at(&grant, self.view(name)?, &members, at)?))
+            .collect::<Result<_, Error>>()?;
+        Ok((at, values))
+    }
+
+    fn linked(&self, identifier: &Identifier) -> Result<LinkedId, Error> {
+        Ok(LinkedId { kind: identifier.kind.clone(), subject: self.subject(identifier)? })
+    }
+
+    fn standing_split(&self, subject: Subject) -> Result<Option<RecordId>, Error> {
+        let done = self.in_control(|rooms| rooms.identities.done_to(subject))?;
+        Ok(done.iter().find(|done| done.other.is_none() && done.stands(None)).map(|done| done.record))
+    }
+
+    fn act(
+        &self,
+        deed: Deed,
+        ids: Vec<LinkedId>,
+        undoes: Option<RecordId>,
+        by: &str,
+        reference: &str,
+    ) -> Result<Acted, Error> {
+        let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(MOST_CHARS).collect();
+        let (first, second) = (ids.first().map(|id| id.subject), ids.get(1).map(|id| id.subject));
+        let act = Act { deed, ids, undoes, by: short(by), reference: short(reference) };
+        let payload = act.to_payload();
+        let mut key = payload.clone();
+        key.extend_from_slice(&self.now().micros().to_be_bytes());
+        let record = RecordId::external(MERGES, &key);
+        self.append_system(MERGES, Subject::NONE, record, None, payload)?;
+        let members = self.members(first.unwrap_or(Subject::NONE))?;
+        let together = second.is_some_and(|second| members.subjects.contains(&second));
+        Ok(Acted { record, profile: members.id, members: members.subjects, together })
+    }
+}
