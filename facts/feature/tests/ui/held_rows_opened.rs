@@ -2,7 +2,7 @@ use feature::Held;
 
 fn open(held: &Held) {
     let _ = held.rows();
-    let _ = &held.0;
+    let _ = &held.rows;
     let _ = serde_json::to_vec(held);
 }
 
