@@ -89,17 +89,18 @@ features:
 ";
 
 const USE_CASE: &str = "
-usecase: next
-version: 1
-owner: Ada
-goal: {text: more orders, metric: order, window: 7d}
-inputs: [orders.n_30d]
+name: next
+version: 1.0.0
+responsible: Ada <ada@example.org>
+goal: {metric: rate, formula: orders / decisions, formula_version: 1.0.0, success: [order], within: 7d, value: 20 EUR}
+inputs: {features: [orders.n_30d]}
+outputs: [action]
 sources: [orders]
 purpose: service
 legal_basis: contract
-latency: 100ms
-security: internal
-risk: minimal
+security_level: internal
+risk_class: minimal
+latency_ms: 50
 gold_set: goldsets/next.jsonl
 budget: {name: next, total: 1 EUR, period: month}
 exploration: 0
