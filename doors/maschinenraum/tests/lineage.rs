@@ -70,7 +70,8 @@ fn what_is_made_from_what_is_known_before_and_after_anything_is_imported() {
         ),
     )
     .unwrap();
-    check(&shop, &["check"], 1, &["MR2305", "job", "bi/weekly", "that needs version 2.0.0"]);
+    check(&shop, &["check"], 1, &["MR2305", "model response", "that needs version 2.0.0"]);
+    check(&shop, &["impact", "--remove", "stream:orders"], 1, &["job:bi/weekly"]);
     check(&shop, &["impact"], 1, &["use_case:next_order", "model:response"]);
 }
 

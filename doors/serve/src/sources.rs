@@ -138,7 +138,7 @@ struct OneSource {
     /// True where nothing is wrong with it.
     healthy: bool,
     /// What is wrong with it.
-    wrong: Vec<Wrong>,
+    wrong: Vec<SourceTrouble>,
     /// When its first record came.
     #[schema(format = DateTime)]
     first_at: Option<String>,
@@ -159,7 +159,7 @@ struct OneSource {
 
 /// What is wrong with a source.
 #[derive(Serialize, ToSchema)]
-struct Wrong {
+struct SourceTrouble {
     /// Its code.
     #[schema(example = "MR2053")]
     code: &'static str,
@@ -186,7 +186,7 @@ async fn list(State(door): State<Arc<Door>>, id: RequestId) -> Result<Json<AllSo
 
 fn of_view(view: SourceView) -> OneSource {
     let state = view.state.unwrap_or_default();
-    let wrong: Vec<Wrong> = view.wrong.into_iter().map(|(code, message)| Wrong { code, message }).collect();
+    let wrong: Vec<SourceTrouble> = view.wrong.into_iter().map(|(code, message)| SourceTrouble { code, message }).collect();
     let day = |(day, of): (i32, house::SourceDay)| {
         let start = event::Instant::try_from_micros(i64::from(day) * 86_400_000_000).unwrap_or_default();
         let date = start.to_string().chars().take(10).collect();
