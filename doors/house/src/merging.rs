@@ -64,9 +64,9 @@ impl House {
     ///
     /// # Errors
     /// [`profile::Error::Together`] where they are one profile already; [`profile::Error::TooMany`];
-    /// [`Error::BadIdentifier`]
+    /// [`Error::BadIdentifier`]; [`Error::NotFound`] for a type of identifier that the project does not have.
     pub fn merge(&self, a: &Identifier, b: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
-        let (first, second) = (self.linked(a)?, self.linked(b)?);
+        let (first, second) = (self.known_type(a)?, self.known_type(b)?);
         let (one, other) = (self.members(first.subject)?, self.members(second.subject)?);
         if one.subjects.contains(&second.subject) {
             return Err(profile::Error::Together { a: first.subject, b: second.subject }.into());
@@ -125,9 +125,10 @@ impl House {
     /// Takes an identifier out of its profile, whatever links say: a shared device, a switchboard's number.
     ///
     /// # Errors
-    /// [`profile::Error::Out`] where it is out already.
+    /// [`profile::Error::Out`] where it is out already; [`Error::NotFound`] for a type of identifier that the project does
+    /// not have.
     pub fn split(&self, id: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
-        let id = self.linked(id)?;
+        let id = self.known_type(id)?;
         if self.standing_split(id.subject)?.is_some() {
             return Err(profile::Error::Out { subject: id.subject }.into());
         }
@@ -258,6 +259,21 @@ impl House {
 
     fn linked(&self, identifier: &Identifier) -> Result<LinkedId, Error> {
         Ok(LinkedId { kind: identifier.kind.clone(), subject: self.subject(identifier)? })
+    }
+
+    /// Of a type that a contract or `[identity]` names: a misspelt type would put a person together with nobody.
+    fn known_type(&self, identifier: &Identifier) -> Result<LinkedId, Error> {
+        let (rules, kind) = (&self.project().rules, &identifier.kind);
+        let mut fields = self.project().contracts.iter().flat_map(|contract| &contract.fields);
+        let is_known = rules.priority.contains(kind)
+            || rules.limits.contains_key(kind)
+            || fields.any(|field| field.identifier.as_ref() == Some(kind));
+        let id = self.linked(identifier)?;
+        if is_known {
+            Ok(id)
+        } else {
+            Err(Error::NotFound { what: "type of identifier", id: kind.chars().take(MOST_CHARS).collect() })
+        }
     }
 
     fn standing_split(&self, subject: Subject) -> Result<Option<RecordId>, Error> {

@@ -93,8 +93,7 @@ pub(crate) fn check(project: &Project, findings: &mut Vec<Finding>) {
             }
         }
         for name in segment.traits() {
-            let known = project.contracts.iter().filter(|contract| contract.traits);
-            if !known.flat_map(|contract| &contract.fields).any(|field| field.name == name) {
+            if !is_trait(project, name) {
                 let what = format!("no contract whose records are traits has a field `{name}`");
                 add("MR3122", &segment.file, what);
             }
@@ -152,7 +151,8 @@ impl House {
     /// name ends so.
     ///
     /// # Errors
-    /// As [`House::count_segment`]; [`Error::Directory`] where the file cannot be written.
+    /// As [`House::count_segment`]; [`Error::NotFound`] for a trait that no contract has; [`Error::Directory`] where the
+    /// file cannot be written.
     pub fn export_segment(
         &self,
         principal: &Principal,
@@ -162,6 +162,9 @@ impl House {
         path: &Path,
     ) -> Result<SegmentCount, Error> {
         let segment = self.segment(name)?;
+        if let Some(odd) = traits.iter().find(|name| !is_trait(self.project(), name)) {
+            return Err(Error::NotFound { what: "trait", id: odd.chars().take(64).collect() });
+        }
         let (count, profiles) = self.segment_profiles(principal, name, at)?;
         let failed = |e: std::io::Error| Error::Directory { path: path.to_path_buf(), reason: e.to_string() };
         let mut file = std::io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);
@@ -444,6 +447,12 @@ fn about(record: &Record) -> (Vec<Subject>, bool) {
         _ => return (Vec::new(), false),
     };
     (ids.into_iter().flatten().map(|id| id.subject).collect(), false)
+}
+
+/// Whether a contract whose records are traits has this field.
+fn is_trait(project: &Project, name: &str) -> bool {
+    let known = project.contracts.iter().filter(|contract| contract.traits);
+    known.flat_map(|contract| &contract.fields).any(|field| field.name == name)
 }
 
 /// A cell of CSV.

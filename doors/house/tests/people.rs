@@ -292,6 +292,9 @@ fn segments_follow_records_consents_and_links() {
     house.export_segment(&all(), "koeln", None, &["city".into(), "email".into()], &file).unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("profile,city,email\n") && text.ends_with(",Köln,bob@web.example\n"), "{text}");
+    let no_trait = house.export_segment(&all(), "koeln", None, &["shoe_size".into()], &file).unwrap_err();
+    assert_eq!(no_trait.code(), "MR5041");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "what is refused leaves the file");
     assert_eq!(house.count_segment(&all(), "nobody", None).unwrap_err().code(), "MR3123");
     let reader = Principal::new("reader", [Scope::Read]);
     assert!(house.count_segment(&reader, "koeln", None).is_err(), "LAW 3");
@@ -303,6 +306,12 @@ fn a_household_is_read_over_whoever_belongs_to_it() {
     let dir = tempfile::tempdir().unwrap();
     let house = open(dir.path(), 3);
     track(&house, &[order(1, "ada", "d1"), order(2, "bob", "d2"), order(3, "bob", "d2")]);
+    for misspelt in [
+        house.merge(&id("userid", "ada"), &user("bob"), "ann", ""),
+        house.split(&id("userid", "ada"), "ann", ""),
+    ] {
+        assert_eq!(misspelt.unwrap_err().code(), "MR5041", "nobody is put together with nobody");
+    }
     let home = id("household", "h1");
     house.belongs(&home, &user("ada"), true, Some("adult"), None).unwrap();
     house.belongs(&home, &user("bob"), true, Some("adult"), None).unwrap();

@@ -50,6 +50,11 @@ pub fn run(ctx: &Ctx, args: &Segments) -> anyhow::Result<Code> {
             let names: Vec<String> = house.project().segments.iter().map(|s| s.name.clone()).collect();
             let counts = names.iter().map(|name| house.count_segment(&me, name, None));
             let counts = counts.collect::<Result<Vec<_>, _>>()?;
+            if ctx.json {
+                // A list, however many there are.
+                out::json(&counts)?;
+                return Ok(Code::Fine);
+            }
             told(ctx, &counts)
         }
         Segments::Count { name, at } => told(ctx, &[house.count_segment(&me, name, *at)?]),
