@@ -31,6 +31,20 @@ pub fn airflow(place: &Place) -> Result<PathBuf> {
     Ok(home.join("bin/airflow"))
 }
 
+/// The Python with `bench/peers/contracts-requirements.txt` installed, in `target/peers-contract`.
+pub fn contracts(place: &Place) -> Result<PathBuf> {
+    let home = place.target().join("peers-contract");
+    let python = home.join("bin/python");
+    let list = "bench/peers/contracts-requirements.txt";
+    install(&home, &[place.read(list)?], || {
+        eprintln!("installing datacontract-cli into {} (once)", home.display());
+        must(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        let mut pip = Command::new(&python);
+        must(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(place.root.join(list)))
+    })?;
+    Ok(python)
+}
+
 /// The folder with `bench/package.json` installed (`node_modules` inside), `target/peers-node`.
 pub fn node(place: &Place) -> Result<PathBuf> {
     let home = place.target().join("peers-node");

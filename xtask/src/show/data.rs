@@ -2,6 +2,7 @@
 
 mod browser;
 mod capture;
+mod contracts;
 mod exchange;
 mod jobs;
 mod lineage;
@@ -18,7 +19,15 @@ use crate::table::Item;
 
 /// In the order of the acceptance list.
 pub fn items() -> Vec<Item> {
-    vec![quality::ITEM, lineage::ITEM, exchange::ITEM, browser::ITEM, capture::ITEM, jobs::ITEM]
+    vec![
+        contracts::ITEM,
+        quality::ITEM,
+        lineage::ITEM,
+        exchange::ITEM,
+        browser::ITEM,
+        capture::ITEM,
+        jobs::ITEM,
+    ]
 }
 
 /// An empty folder for what an item leaves behind; what an earlier run left is removed.
