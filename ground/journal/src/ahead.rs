@@ -6,11 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::disk::{Disk, File};
 
-/// Zeros written between two syncs, so that no other sync waits long behind them.
-const CHUNK: usize = 1 << 20;
+/// Zeros written between two syncs, and the rest after each: no other sync may wait long behind them, and there is time. Who
+/// writes faster than this fills files rolls into one that was not made ahead, as its large frames would anyway.
+const CHUNK: usize = 256 << 10;
+const REST: Duration = Duration::from_millis(5);
 
 /// A file in the making.
 pub(crate) struct Ahead {
@@ -33,6 +36,7 @@ impl Ahead {
                 file.write_all_at(zeros.get(..n).unwrap_or_default(), at)?;
                 file.sync()?;
                 at += n as u64;
+                std::thread::sleep(REST);
             }
             if at < len { Err(io::ErrorKind::Interrupted.into()) } else { Ok(file) }
         };
