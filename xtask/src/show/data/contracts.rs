@@ -52,8 +52,8 @@ const EXPECTED: [(&str, &str, &str, &str, &str); 5] = [
     ("orders", "total_amount", "must be there from now on", "none", "breaks"),
 ];
 
-/// Enough rows that numbers have two digits before the point, where a rounded column begins to lose decimals.
-const ROWS: u32 = 11_001;
+/// Distinct numbers 0.0001 apart; a column rounded to three decimals holds a tenth as many values.
+const ROWS: u32 = 10_001;
 
 #[derive(Deserialize)]
 struct Finding {
@@ -228,13 +228,13 @@ fn faults(good: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     FAULTS.iter().map(make).collect()
 }
 
-/// A contract that says only `number` and no duplicates, and distinct decimals 0.001 apart; the Parquet is written later.
+/// A contract that says only `number` and no duplicates, and distinct decimals 0.0001 apart; the Parquet is written later.
 fn amounts(folder: &Path) -> Result<(PathBuf, PathBuf, PathBuf)> {
     let [contract, csv, parquet] =
         ["amounts.yaml", "amounts.csv", "amounts.parquet"].map(|name| folder.join(name));
     let mut text = "id,amount\n".to_owned();
     for row in 0..ROWS {
-        writeln!(text, "{row},{}.{:03}", row / 1_000, row % 1_000)?;
+        writeln!(text, "{row},{}.{:04}", row / 10_000, row % 10_000)?;
     }
     std::fs::write(&csv, text)?;
     let server = |kind: &str, file: &Path| {
