@@ -186,7 +186,8 @@ async fn list(State(door): State<Arc<Door>>, id: RequestId) -> Result<Json<AllSo
 
 fn of_view(view: SourceView) -> OneSource {
     let state = view.state.unwrap_or_default();
-    let wrong: Vec<SourceTrouble> = view.wrong.into_iter().map(|(code, message)| SourceTrouble { code, message }).collect();
+    let wrong: Vec<SourceTrouble> =
+        view.wrong.into_iter().map(|(code, message)| SourceTrouble { code, message }).collect();
     let day = |(day, of): (i32, house::SourceDay)| {
         let start = event::Instant::try_from_micros(i64::from(day) * 86_400_000_000).unwrap_or_default();
         let date = start.to_string().chars().take(10).collect();
