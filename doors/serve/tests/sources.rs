@@ -241,11 +241,10 @@ fn browsers_get_the_snippet_and_settings_of_their_protocol() {
     assert!(snippet.headers["content-type"].starts_with("text/javascript"));
     assert!(snippet.body.contains("mr.consent"));
     let path = format!("/v1/projects/{}/settings", served.key);
-    for (origin, protocol) in [("http://shop.example", "http")] {
-        let settings = served.ask("GET", &path, &[("authorization", ""), ("origin", origin)], None);
-        assert_eq!(settings.headers["access-control-allow-origin"], origin);
-        assert_eq!(settings.json()["integrations"]["Segment.io"]["protocol"], protocol);
-    }
+    let origin = "http://shop.example";
+    let settings = served.ask("GET", &path, &[("authorization", ""), ("origin", origin)], None);
+    assert_eq!(settings.headers["access-control-allow-origin"], origin);
+    assert_eq!(settings.json()["integrations"]["Segment.io"]["protocol"], "http");
     let preflight = [
         ("authorization", ""),
         ("origin", "http://shop.example"),

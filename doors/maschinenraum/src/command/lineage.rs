@@ -242,7 +242,7 @@ fn emit(ctx: &Ctx, to: &str) -> anyhow::Result<Code> {
                 bail!(
                     "{base} answers {} to the event of job {}: {text}",
                     answer.status(),
-                    event["job"]["name"]
+                    event.pointer("/job/name").unwrap_or(&Value::Null)
                 );
             }
         }
