@@ -57,7 +57,9 @@ impl History {
         } else {
             0.0
         };
-        let half = (Z * (noise + between).sqrt()).max(LEAST);
+        // Small counts are not normal: a whole record of noise, so that one broken record among thirty is no news.
+        let grain = 1.0 / (of as f64 * of as f64);
+        let half = (Z * (noise + between + grain).sqrt()).max(LEAST);
         let share = n as f64 / of as f64;
         Some(Range {
             low: (middle - half).max(0.0),
@@ -80,6 +82,15 @@ mod tests {
         assert!(history.judge(250, 1_000).is_some_and(|r| r.surprise > 2.0));
         assert_eq!(history.judge(5, 10), None);
         assert_eq!(History::default().judge(500, 1_000), None);
+    }
+
+    #[test]
+    fn one_record_is_no_news_and_six_are() {
+        let mut history = History::default();
+        (0..40).for_each(|_| history.add(0, 30));
+        assert!((0..=4).all(|n| history.judge(n, 31).is_some_and(|r| r.surprise < 1.0)));
+        assert!(history.judge(6, 31).is_some_and(|r| r.surprise > 1.0));
+        assert!(history.judge(16, 100).is_some_and(|r| r.surprise > 2.0));
     }
 
     #[test]

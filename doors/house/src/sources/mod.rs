@@ -180,7 +180,11 @@ fn wrong(
             }
         }
     }
-    if let Some(day) = last_day.filter(|day| day.n_refused >= ENOUGH && day.n_refused * 10 > day.n_records) {
+    // A day without a live record is one of imports: what they took counts on the days it was known, so that only their
+    // refusals would be left to judge by; they say them themselves.
+    let has_live = |day: &&SourceDay| day.n_live > 0;
+    let is_much = |day: &&SourceDay| day.n_refused >= ENOUGH && day.n_refused * 10 > day.n_records;
+    if let Some(day) = last_day.filter(has_live).filter(is_much) {
         let message =
             format!("{} of the {} records of its latest day were refused", day.n_refused, day.n_records);
         wrong.push(("MR2056", message));
@@ -223,5 +227,7 @@ mod tests {
         assert_eq!(codes("", state(ahead), &well), ["MR2055"]);
         assert_eq!(codes("", state(SourceDay { n_refused: 20, ..day }), &well), ["MR2056"]);
         assert!(codes("", state(SourceDay { n_refused: 10, ..day }), &well).is_empty());
+        let imported = SourceDay { n_refused: 20, n_records: 20, n_live: 0, ..day };
+        assert!(codes("", state(imported), &well).is_empty());
     }
 }

@@ -14,7 +14,8 @@ use crate::out::{self, Code};
 /// `contract`
 #[derive(Subcommand, Debug)]
 pub enum Contracts {
-    /// What changes from one file to the next, for readers and for writers.
+    /// What changes from one file to the next, for readers and for writers; exit code 1 where the version says less than
+    /// its changes.
     Diff {
         /// The older file.
         old: PathBuf,
@@ -67,9 +68,10 @@ fn read(path: &Path) -> anyhow::Result<Parsed> {
 
 fn diff(ctx: &Ctx, old: &Path, new: &Path) -> anyhow::Result<Code> {
     let diff = contract::diff::diff(&read(old)?.into_all(), &read(new)?.into_all());
+    let code = if diff.is_honest() { Code::Fine } else { Code::Findings };
     if ctx.json {
         out::json(&diff)?;
-        return Ok(Code::Fine);
+        return Ok(code);
     }
     let rows: Vec<Vec<String>> = diff
         .changes
@@ -81,8 +83,13 @@ fn diff(ctx: &Ctx, old: &Path, new: &Path) -> anyhow::Result<Code> {
     } else {
         out::table(&["change", "readers", "writers"], &rows);
     }
-    out::say(&format!("{} → {}: needs {}", diff.from, diff.to, diff.needs.after(diff.from)));
-    Ok(Code::Fine)
+    let due = diff.needs.after(diff.from);
+    out::say(&if diff.is_honest() {
+        format!("{} → {}: says as much as its changes, which need {due}", diff.from, diff.to)
+    } else {
+        format!("{} → {}: says less than its changes, which need {due}", diff.from, diff.to)
+    });
+    Ok(code)
 }
 
 fn effect(effect: contract::diff::Effect) -> String {

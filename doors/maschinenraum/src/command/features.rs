@@ -185,6 +185,7 @@ fn test(ctx: &Ctx) -> anyhow::Result<Code> {
 fn skew(ctx: &Ctx, most: usize) -> anyhow::Result<Code> {
     let house = ctx.open()?;
     let skew = house.skew(&operator("features skew"), most)?;
+    let n_undone = house.composition().undone.len();
     house.close();
     if ctx.json {
         out::json(&skew)?;
@@ -210,6 +211,12 @@ fn skew(ctx: &Ctx, most: usize) -> anyhow::Result<Code> {
             out::count(skew.n_decisions, "decision"),
             skew.n_left_out
         ));
+        if skew.n_different > 0 && n_undone > 0 {
+            out::say(&format!(
+                "{} taken back: decisions from before were given records that are no longer there",
+                if n_undone == 1 { "an import was".to_owned() } else { format!("{n_undone} imports were") }
+            ));
+        }
     }
     Ok(if skew.n_different == 0 { Code::Fine } else { Code::Findings })
 }

@@ -53,6 +53,12 @@ pub fn run(ctx: &Ctx, args: &Segments) -> anyhow::Result<Code> {
             if ctx.json {
                 // A list, however many there are.
                 out::json(&counts)?;
+                house.close();
+                return Ok(Code::Fine);
+            }
+            if counts.is_empty() {
+                out::say("no segments yet: each is a file segments/NAME.yaml (docs/segments.md)");
+                house.close();
                 return Ok(Code::Fine);
             }
             told(ctx, &counts)
