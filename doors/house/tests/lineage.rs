@@ -224,7 +224,7 @@ fn a_change_names_what_it_breaks_before_it_is_applied() {
     let retyped = with("total, logicalType: number", "total, logicalType: string");
     assert_eq!(
         retyped.findings[0].message,
-        "`orders.total` is string and no longer number: breaks feature orders.spent; use case next (Mara); channel email"
+        "`orders.total` is string, no longer number: breaks feature orders.spent; use case next (Mara); channel email"
     );
     let optional = with("total, logicalType: number, required: true", "total, logicalType: number");
     assert!(!optional.impact.breaks() && !optional.impact.is_empty());

@@ -64,6 +64,23 @@ impl Contract {
         self.shape.sealed_pointers()
     }
 
+    /// The paths of all fields, those inside of objects included: `customer.email`.
+    pub fn declared_paths(&self) -> Vec<String> {
+        fn collect(fields: &[Field], prefix: &str, out: &mut Vec<String>) {
+            for field in fields {
+                let path =
+                    if prefix.is_empty() { field.name.clone() } else { format!("{prefix}.{}", field.name) };
+                if let Kind::Object(inner) = &field.kind {
+                    collect(inner, &path, out);
+                }
+                out.push(path);
+            }
+        }
+        let mut out = Vec::new();
+        collect(&self.fields, "", &mut out);
+        out
+    }
+
     /// The raw JSON pointers of all declared fields, those inside of objects included.
     pub fn declared_pointers(&self) -> Vec<String> {
         fn collect(fields: &[Field], prefix: &Pointer, out: &mut Vec<String>) {

@@ -1,9 +1,9 @@
 //! What a changed contract does to whatever is made from its stream, told before it is applied.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{Contract, Contracts, Field, Finding, Kind as FieldKind, Severity};
+use contract::diff::{self, Effect};
+use contract::{Contract, Contracts, Finding, Severity};
 use lineage::{Graph, Impact, Kind, NodeId, Touch, impact};
 use serde::Serialize;
 
@@ -168,66 +168,28 @@ fn told(impact: &Impact, old: &Contract, new: &Contract) -> Vec<Finding> {
     findings
 }
 
+/// What the change does to fields and to the stream, as `contract diff` tells it to readers.
 fn touches(graph: &Graph, old: &Contract, new: &Contract) -> Vec<Touch> {
     let stream = old.stream.as_str();
-    let mut touches = Vec::new();
-    let (before, after) = (by_path(&old.fields), by_path(&new.fields));
-    for (path, field) in &before {
-        let mut touch = |what: String, breaks| {
-            touches.push(Touch {
-                node: NodeId::field(stream, path),
-                what: format!("`{stream}.{path}` {what}"),
-                breaks,
-            });
-        };
-        let Some(now) = after.get(path) else {
-            touch("is removed".to_owned(), true);
-            continue;
-        };
-        let (was, is) = (field.kind.as_str(), now.kind.as_str());
-        if was != is {
-            touch(format!("is {is} and no longer {was}"), true);
-        }
-        if field.required && !now.required {
-            touch("may be missing from now on".to_owned(), false);
-        }
-        if field.source.to_string() != now.source.to_string() {
-            touch(format!("is read from {} and no longer from {}", now.source, field.source), false);
-        }
-        if field.scale != now.scale {
-            touch("has another number of decimals".to_owned(), false);
-        }
-        if now.effective.is_sealed() != field.effective.is_sealed() {
-            let (was, is) = (field.effective.as_str(), now.effective.as_str());
-            touch(format!("is {is} and no longer {was}"), false);
-        }
-        if field.identifier != now.identifier {
-            touch("names people as another type of identifier".to_owned(), true);
-        }
-    }
-    let mut whole = |what: String, breaks| touches.push(Touch { node: NodeId::stream(stream), what, breaks });
-    let keys = |contract: &Contract| -> Vec<String> {
-        contract.subject_key.fields.iter().map(|path| path.as_str().to_owned()).collect()
-    };
-    if keys(old) != keys(new) {
-        whole(
-            format!(
-                "`{stream}` is about {} and no longer about {}",
-                keys(new).join(", "),
-                keys(old).join(", ")
-            ),
-            true,
-        );
-    }
-    let time = |contract: &Contract| contract.event_time.as_ref().map(|path| path.as_str().to_owned());
-    if time(old) != time(new) {
-        whole(format!("`{stream}` says by another field when things happened"), true);
-    }
+    let told = diff::diff(std::slice::from_ref(old), std::slice::from_ref(new)).changes;
+    let mut touches: Vec<Touch> = told
+        .iter()
+        .filter(|change| change.readers != Effect::None && (change.shape || change.field.is_some()))
+        .map(|change| {
+            let node = match &change.field {
+                // A list is one thing in the graph, its items too.
+                Some(field) => NodeId::field(stream, &field.replace("[]", "")),
+                None => NodeId::stream(stream),
+            };
+            Touch { node, what: change.to_string(), breaks: change.shape }
+        })
+        .collect();
     for purpose in old.purposes.iter().filter(|old| !new.purposes.iter().any(|new| new.name == old.name)) {
         let what = format!("`{stream}` may no longer be used for `{}`", purpose.name);
         let made = graph.trace(&NodeId::stream(stream), lineage::Direction::Down, usize::MAX);
-        let fields = before
-            .keys()
+        let fields = old.declared_paths();
+        let fields = fields
+            .iter()
             .flat_map(|path| graph.trace(&NodeId::field(stream, path), lineage::Direction::Down, usize::MAX));
         for step in made.into_iter().chain(fields).filter(|step| step.node.purposes.contains(&purpose.name)) {
             touches.push(Touch { node: step.node.id.clone(), what: what.clone(), breaks: true });
@@ -236,21 +198,4 @@ fn touches(graph: &Graph, old: &Contract, new: &Contract) -> Vec<Touch> {
     touches.sort_by(|a, b| (&a.node, &a.what).cmp(&(&b.node, &b.what)));
     touches.dedup();
     touches
-}
-
-/// Every field by its path, those inside of objects included.
-fn by_path(fields: &[Field]) -> BTreeMap<String, &Field> {
-    fn collect<'f>(fields: &'f [Field], prefix: &str, out: &mut BTreeMap<String, &'f Field>) {
-        for field in fields {
-            let path =
-                if prefix.is_empty() { field.name.clone() } else { format!("{prefix}.{}", field.name) };
-            if let FieldKind::Object(inner) = &field.kind {
-                collect(inner, &path, out);
-            }
-            out.insert(path, field);
-        }
-    }
-    let mut out = BTreeMap::new();
-    collect(fields, "", &mut out);
-    out
 }

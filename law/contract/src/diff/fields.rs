@@ -14,7 +14,11 @@ fn between(stream: &str, within: &str, old: &[Field], new: &[Field], out: &mut V
         let path = join(within, &before.name);
         match new.iter().find(|after| after.name == before.name) {
             Some(after) => of_field(stream, &path, before, after, out),
-            None => out.push(change(stream, &path, "is gone", Effect::Breaks, Effect::Meaning, before.line)),
+            None => {
+                let removed =
+                    change(stream, &path, "is removed", Effect::Breaks, Effect::Meaning, before.line);
+                out.push(Change { shape: true, ..removed });
+            }
         }
     }
     for after in new.iter().filter(|after| !old.iter().any(|before| before.name == after.name)) {
@@ -30,14 +34,23 @@ fn between(stream: &str, within: &str, old: &[Field], new: &[Field], out: &mut V
 }
 
 fn of_field(stream: &str, path: &str, old: &Field, new: &Field, out: &mut Vec<Change>) {
-    let mut say = |message: String, readers, writers| {
-        out.push(change(stream, path, &message, readers, writers, new.line));
-    };
     let (was, is) = (old.kind.as_str(), new.kind.as_str());
     if was != is {
         let (readers, writers) = type_change(&old.kind, &new.kind);
-        say(format!("is {is}, no longer {was}"), readers, writers);
+        let other = change(stream, path, &format!("is {is}, no longer {was}"), readers, writers, new.line);
+        out.push(Change { shape: true, ..other });
     }
+    if old.identifier != new.identifier {
+        let shown = |word: &Option<String>| {
+            word.as_ref().map_or("nobody".into(), |word| format!("people as `{word}`"))
+        };
+        let message = format!("names {}, no longer {}", shown(&new.identifier), shown(&old.identifier));
+        let other = change(stream, path, &message, Effect::Breaks, Effect::Meaning, new.line);
+        out.push(Change { shape: true, ..other });
+    }
+    let mut say = |message: String, readers, writers| {
+        out.push(change(stream, path, &message, readers, writers, new.line));
+    };
     match (old.required, new.required) {
         (false, true) => say("must be there from now on".into(), Effect::None, Effect::Breaks),
         (true, false) => say("may be missing from now on".into(), Effect::Breaks, Effect::None),
@@ -57,16 +70,9 @@ fn of_field(stream: &str, path: &str, old: &Field, new: &Field, out: &mut Vec<Ch
         };
         say(format!("is {is}, no longer {was}"), readers, Effect::Meaning);
     }
-    if old.identifier != new.identifier {
-        let shown = |word: &Option<String>| {
-            word.as_ref().map_or("nobody".into(), |word| format!("people as `{word}`"))
-        };
-        let message = format!("names {}, no longer {}", shown(&new.identifier), shown(&old.identifier));
-        say(message, Effect::Breaks, Effect::Meaning);
-    }
     if old.source != new.source {
         let message = format!("is read from `{}`, no longer from `{}`", new.source, old.source);
-        say(message, Effect::None, Effect::Breaks);
+        say(message, Effect::Meaning, Effect::Breaks);
     }
     if old.scale != new.scale {
         let shown = |scale: Option<u8>| scale.map_or("any number of".to_owned(), |scale| scale.to_string());
@@ -110,6 +116,7 @@ fn change(stream: &str, path: &str, message: &str, readers: Effect, writers: Eff
         message: message.to_owned(),
         readers,
         writers,
+        shape: false,
         line,
     }
 }

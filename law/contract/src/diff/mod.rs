@@ -39,7 +39,9 @@ pub struct Change {
     pub readers: Effect,
     /// What it does to those who write.
     pub writers: Effect,
-    /// The line in the newer file, or in the older one for what is gone.
+    /// True where what is made from it can no longer be made: it is removed, of another type, or about somebody else.
+    pub shape: bool,
+    /// The line in the newer file, or in the older one for what is removed.
     pub line: u32,
 }
 
@@ -182,7 +184,7 @@ pub fn diff(old: &[Contract], new: &[Contract]) -> Diff {
     for before in old {
         match new.iter().find(|after| after.stream == before.stream) {
             Some(after) => of_contract(before, after, &mut changes),
-            None => changes.push(whole(before, "is gone", Effect::Breaks, Effect::Breaks)),
+            None => changes.push(whole(before, "is removed", Effect::Breaks, Effect::Breaks)),
         }
     }
     for after in new.iter().filter(|after| !old.iter().any(|before| before.stream == after.stream)) {
@@ -214,7 +216,16 @@ fn same_but_for_the_version(old: Option<&str>, new: Option<&str>) -> bool {
 
 fn whole(contract: &Contract, message: &str, readers: Effect, writers: Effect) -> Change {
     let stream = contract.stream.to_string();
-    Change { stream, field: None, message: message.to_owned(), readers, writers, line: contract.line }
+    Change {
+        stream,
+        field: None,
+        message: message.to_owned(),
+        readers,
+        writers,
+        // Of a whole stream both sides break only where it is another one.
+        shape: readers == Effect::Breaks && writers == Effect::Breaks,
+        line: contract.line,
+    }
 }
 
 fn of_contract(old: &Contract, new: &Contract, out: &mut Vec<Change>) {
@@ -246,7 +257,7 @@ fn of_contract(old: &Contract, new: &Contract, out: &mut Vec<Change>) {
             named(time(&new.event_time)),
             named(time(&old.event_time))
         );
-        say(message, Effect::Breaks, Effect::Meaning);
+        say(message, Effect::Breaks, Effect::Breaks);
     }
     if paths(&old.dedup_key) != paths(&new.dedup_key) {
         let message = format!(

@@ -115,7 +115,7 @@ fn fields_come_and_go() {
         "      - { name: note, logicalType: string, classification: internal }\n      - name: lines\n",
     );
     assert_eq!(told(BASE, &more), ["-- `orders.note` is new"]);
-    assert_eq!(told(&more, BASE), ["!~ `orders.note` is gone"]);
+    assert_eq!(told(&more, BASE), ["!~ `orders.note` is removed"]);
     let due = more.replace("name: note,", "name: note, required: true,");
     assert_eq!(told(BASE, &due), ["-! `orders.note` is new and must be there"]);
 }

@@ -46,7 +46,7 @@ const FAULTS: [(&str, &str, &str); 12] = [
 /// By hand, from the two files: stream, field, what happens, for readers, for writers.
 const EXPECTED: [(&str, &str, &str, &str, &str); 5] = [
     ("customers", "", "is new", "none", "none"),
-    ("orders", "customer_id", "is gone", "breaks", "meaning"),
+    ("orders", "customer_id", "is removed", "breaks", "meaning"),
     ("orders", "order_date", "is date, no longer string", "breaks", "breaks"),
     ("orders", "region", "is new", "none", "none"),
     ("orders", "total_amount", "must be there from now on", "none", "breaks"),
