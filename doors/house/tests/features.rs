@@ -242,6 +242,8 @@ fn what_decisions_were_given_is_what_training_sees() {
     let said = |basket: f64| json!({"basket": basket, "other": 1}).as_object().unwrap().clone();
     for n in 0..12_u32 {
         order(&house, n * 5..n * 5 + 5);
+        // A decision sees what is folded; what was only acknowledged comes with the next one.
+        house.engine().settle(Duration::from_secs(30)).unwrap();
         let who = USERS[n as usize % 4];
         let basket = if n % 2 == 0 { 1_000.0 } else { 1.0 };
         let decision = house.decide(&all(), "next", &user(who), &said(basket)).unwrap();
