@@ -95,6 +95,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
             println!("python: {}", peers::python(&place)?.display());
             println!("node:   {}", peers::node(&place)?.display());
             println!("airflow: {}", peers::airflow(&place)?.display());
+            println!("contracts: {}", peers::contracts(&place)?.display());
             Ok(true)
         }
     }

@@ -38,7 +38,7 @@ pub use finding::{Finding, MAX_FINDINGS, Severity};
 pub use identifiers::names_somebody;
 pub use limits::{MAX_DEPTH, MAX_ITEMS, MAX_TEXT_BYTES, broken_limit};
 pub use model::{Classification, Contract, Field, Kind, LegalBasis, Path, Purpose, SubjectKey};
-pub use odcs::Parsed;
+pub use odcs::{Parsed, lacks_of_the_standard};
 pub use pointer::Pointer;
 pub use propose::{propose, propose_in_order};
 pub use registry::Contracts;

@@ -110,6 +110,8 @@ fn lint(ctx: &Ctx, files: &[PathBuf]) -> anyhow::Result<Code> {
     let mut findings = Vec::new();
     for path in files {
         let parsed = read(path)?;
+        findings
+            .extend(contract::lacks_of_the_standard(parsed.contract.yaml(), &path.display().to_string())?);
         findings.extend(parsed.all().flat_map(Contract::validate));
         findings.extend(parsed.findings);
     }

@@ -7,6 +7,7 @@ mod custom;
 pub(crate) mod property;
 mod quality;
 pub(crate) mod reading;
+mod standard;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::{Classification, Error, Finding, Severity};
 use custom::Custom;
 use reading::Reading;
 pub(crate) use reading::codes;
+pub use standard::lacks_of_the_standard;
 
 /// What a contract file holds.
 #[derive(Clone, Debug)]

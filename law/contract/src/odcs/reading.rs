@@ -22,6 +22,7 @@ pub(crate) mod codes {
     pub(crate) const OPEN_IDENTIFIER: &str = "MR1116";
     pub(crate) const NOBODYS: &str = "MR1117";
     pub(crate) const NO_FIELDS: &str = "MR1118";
+    pub(crate) const STANDARD: &str = "MR1122";
 }
 
 pub(crate) struct Reading<'a> {
