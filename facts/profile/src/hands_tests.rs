@@ -164,8 +164,13 @@ fn a_household_of_ten_thousand_is_bounded() {
     assert_eq!(tables.n_left_out_of(subject("h1")).unwrap(), 2_000);
 }
 
+/// 128, or as many as `PROPTEST_CASES` says: the acceptance table asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(128)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     /// Links come in between acts; every act is taken back at some later place. In the end everybody is where links
     /// alone would have put them, and every instant is seen as it was seen then.

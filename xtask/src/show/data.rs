@@ -6,6 +6,7 @@ mod contracts;
 mod exchange;
 mod jobs;
 mod lineage;
+mod merging;
 mod quality;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub fn items() -> Vec<Item> {
         exchange::ITEM,
         browser::ITEM,
         capture::ITEM,
+        merging::ITEM,
         jobs::ITEM,
     ]
 }

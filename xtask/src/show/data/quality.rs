@@ -17,8 +17,8 @@ pub const ITEM: Item = Item {
     id: "quality",
     title: "quality: NYC taxi January → February, Online Retail by month, a mended contract replayed",
     bar: "taxi: the first change named is the 1,579 impossible passenger counts of February; retail: 240,007 \
-          rows add up, cancellations, missing customers and repeated rows by month as counted independently; after the \
-          mending every total still equals that count",
+          rows add up, cancellations, missing customers and repeated rows over its months come to what was counted \
+          independently; after the mending every total still equals that count",
     run,
 };
 
