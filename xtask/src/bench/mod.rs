@@ -6,6 +6,7 @@ mod intake;
 mod load;
 mod profile;
 mod results;
+mod segment;
 mod world;
 
 use crate::place::Place;
@@ -20,11 +21,17 @@ static MINUTES: OnceLock<f64> = OnceLock::new();
 /// load lasts.
 pub fn run(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
     MINUTES.get_or_init(|| minutes);
-    let items: Vec<Item> =
-        [intake::items(), decide::items(), world::items(), capture::items(), profile::items()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let items: Vec<Item> = [
+        intake::items(),
+        decide::items(),
+        world::items(),
+        capture::items(),
+        profile::items(),
+        segment::items(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let rows = table::run(place, &items, only)?;
     results::write(&place.root.join("bench/RESULTS.md"), &items, &rows)?;
     print!("{}", table::render(&rows));
