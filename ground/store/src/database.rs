@@ -162,6 +162,22 @@ impl Database {
         }
     }
 
+    /// Rewrites what lies on the disk without entries that were overwritten or removed; takes as long as reading and
+    /// writing all of it.
+    ///
+    /// # Errors
+    /// [`Error::Engine`]; what was written stays written.
+    pub fn compact(&self) -> Result<(), Error> {
+        match &*self.backend {
+            Backend::Disk { state, path, .. } => {
+                let engine = |source| Error::Engine { path: path.clone(), source };
+                state.rotate_memtable_and_wait().map_err(engine)?;
+                state.major_compact().map_err(engine)
+            }
+            Backend::Memory(_) => Ok(()),
+        }
+    }
+
     /// Bytes on disk; 0 in memory.
     pub fn disk_bytes(&self) -> u64 {
         match &*self.backend {
@@ -209,5 +225,33 @@ mod tests {
         suite(&Database::open(dir.path(), 8 << 20).unwrap());
         let again = Database::open(dir.path(), 8 << 20).unwrap();
         assert_eq!(again.get(b"b/1").unwrap().as_deref(), Some(&b"z"[..]));
+    }
+
+    #[test]
+    fn what_was_removed_is_gone_from_the_disk_once_it_is_compacted() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(dir.path(), 8 << 20).unwrap();
+        let value = b"a value that nothing else holds".to_vec();
+        let other = b"another that is kept all the while".to_vec();
+        db.write(vec![(b"k".to_vec(), Some(value.clone())), (b"o".to_vec(), Some(other.clone()))], true).unwrap();
+        db.write(vec![(b"k".to_vec(), None)], true).unwrap();
+        db.compact().unwrap();
+        assert_eq!(db.get(b"k").unwrap(), None);
+        assert_eq!(db.get(b"o").unwrap(), Some(other));
+        let tables = dir.path().join("keyspaces");
+        let mut n_files = 0;
+        let mut open = vec![tables];
+        while let Some(at) = open.pop() {
+            for entry in std::fs::read_dir(at).unwrap().flatten() {
+                if entry.path().is_dir() {
+                    open.push(entry.path());
+                    continue;
+                }
+                n_files += 1;
+                let bytes = std::fs::read(entry.path()).unwrap();
+                assert!(!bytes.windows(value.len()).any(|w| w == value), "{}", entry.path().display());
+            }
+        }
+        assert!(n_files > 0);
     }
 }

@@ -89,6 +89,23 @@ impl Key for (Subject, String) {
     }
 }
 
+/// The subject leads, so that all of a subject's entries lie together.
+impl Key for (Subject, RecordId) {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+        self.1.write(out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (subject, record) = bytes.split_first_chunk::<16>()?;
+        Some((Subject::from_bytes(*subject), RecordId::read(record)?))
+    }
+
+    fn owner(&self) -> Option<Subject> {
+        Some(self.0)
+    }
+}
+
 /// The name leads, so that all subjects under one name lie together. The name's length is written in front
 /// of it, so that no name is another's prefix.
 impl Key for (String, Subject) {
@@ -129,6 +146,7 @@ mod tests {
             check(name.clone());
             check(n);
             check((Subject::from_bytes(id), name.clone()));
+            check((Subject::from_bytes(id), RecordId::from_bytes(id)));
             check((name, Subject::from_bytes(id)));
         }
     }

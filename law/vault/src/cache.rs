@@ -1,6 +1,7 @@
 //! Unwrapped subject keys in memory, a bounded number of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use event::Subject;
 use parking_lot::Mutex;
@@ -35,6 +36,8 @@ const N_SHARDS: usize = 16;
 pub(crate) struct Cache {
     shards: [Mutex<Shard>; N_SHARDS],
     half: usize,
+    /// How often keys were forgotten.
+    generation: AtomicU64,
 }
 
 #[derive(Default)]
@@ -47,7 +50,7 @@ impl Cache {
     /// A cache of at most `n_subjects`.
     pub(crate) fn new(n_subjects: usize) -> Self {
         let half = (n_subjects / N_SHARDS / 2).max(1);
-        Self { shards: std::array::from_fn(|_| Mutex::default()), half }
+        Self { shards: std::array::from_fn(|_| Mutex::default()), half, generation: AtomicU64::new(0) }
     }
 
     pub(crate) fn get(&self, subject: Subject) -> Option<Arc<Keys>> {
@@ -65,6 +68,34 @@ impl Cache {
             let mut shard = shard.lock();
             shard.old.remove(&subject);
             self.insert(&mut shard, subject, keys);
+        }
+    }
+
+    /// To be asked before keys are read from the disk; [`Cache::put_read`] takes them only where it is the same still.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Takes keys that were read from the disk, unless keys were forgotten meanwhile: they may be among them.
+    pub(crate) fn put_read(&self, subject: Subject, keys: Arc<Keys>, generation: u64) {
+        if let Some(shard) = self.shard(subject) {
+            let mut shard = shard.lock();
+            if self.generation.load(Ordering::Acquire) == generation {
+                shard.old.remove(&subject);
+                self.insert(&mut shard, subject, keys);
+            }
+        }
+    }
+
+    /// Drops the keys of these subjects, which are no longer on the disk.
+    pub(crate) fn forget(&self, subjects: &[Subject]) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        for subject in subjects {
+            if let Some(shard) = self.shard(*subject) {
+                let mut shard = shard.lock();
+                shard.young.remove(subject);
+                shard.old.remove(subject);
+            }
         }
     }
 
@@ -109,6 +140,19 @@ mod tests {
         let held: usize = cache.shards.iter().map(count).sum();
         assert!((32..=64).contains(&held), "{held}");
         assert!(cache.get(subject(9_999)).is_some_and(|k| k.sealing().is_some()));
+    }
+
+    #[test]
+    fn what_was_read_before_a_destruction_is_not_taken_after_it() {
+        let cache = Cache::new(64 * N_SHARDS);
+        let before = cache.generation();
+        cache.put(subject(1), keys(1));
+        cache.forget(&[subject(1)]);
+        assert!(cache.get(subject(1)).is_none());
+        cache.put_read(subject(1), keys(1), before);
+        assert!(cache.get(subject(1)).is_none());
+        cache.put_read(subject(1), keys(1), cache.generation());
+        assert!(cache.get(subject(1)).is_some());
     }
 
     #[test]

@@ -88,6 +88,81 @@ pub enum Error {
         /// The directory that may not hold it.
         dir: PathBuf,
     },
+    /// MR3301, explained in docs/errors/MR3301.md
+    #[error(
+        "MR3301: the keys in `{}` are from before an erasure (root {epoch}; the anchor is at {anchor}): what they opened is destroyed; put the newest copy of the keys in their place",
+        dir.display()
+    )]
+    StaleRoot {
+        /// The vault's directory.
+        dir: PathBuf,
+        /// The root that wraps what lies there.
+        epoch: u32,
+        /// The root that the anchor belongs to.
+        anchor: u32,
+    },
+    /// MR3302, explained in docs/errors/MR3302.md
+    #[error(
+        "MR3302: the root of the vault in `{}` needs its anchor{}",
+        dir.display(),
+        path.as_ref().map(|path| format!(", and `{}` is missing: put your copy of it there", path.display())).unwrap_or_default()
+    )]
+    NoAnchor {
+        /// The vault's directory.
+        dir: PathBuf,
+        /// Where the anchor should lie.
+        path: Option<PathBuf>,
+    },
+    /// MR3303, explained in docs/errors/MR3303.md
+    #[error("MR3303: `{}` is no anchor, or was changed", path.display())]
+    BadAnchor {
+        /// The file.
+        path: PathBuf,
+    },
+    /// MR3303, explained in docs/errors/MR3303.md
+    #[error("MR3303: the anchor `{}` is an old copy: it belongs to root {anchor}, the vault is at {epoch}", path.display())]
+    StaleAnchor {
+        /// The file.
+        path: PathBuf,
+        /// The root that is in use.
+        epoch: u32,
+        /// The root that the anchor belongs to.
+        anchor: u32,
+    },
+    /// MR3304, explained in docs/errors/MR3304.md
+    #[error("MR3304: subject {subject} is being erased at this moment; nothing was kept, send it again")]
+    BeingErased {
+        /// The subject.
+        subject: Subject,
+    },
+    /// MR3305, explained in docs/errors/MR3305.md
+    #[error("MR3305: the renewal of keys was cut off at step {step}; it is completed when the vault is opened again")]
+    CutOff {
+        /// Which step was to come.
+        step: u32,
+    },
+    /// MR3306, explained in docs/errors/MR3306.md
+    #[error(
+        "MR3306: the anchor `{}` lies inside `{}`, so every backup would carry it along and no erasure would reach them",
+        path.display(), dir.display()
+    )]
+    AnchorInside {
+        /// The file.
+        path: PathBuf,
+        /// The directory that may not hold it.
+        dir: PathBuf,
+    },
+    /// MR3307, explained in docs/errors/MR3307.md
+    #[error(
+        "MR3307: `{}` is the anchor of a vault, but there is none in `{}`: is a disk missing? A new vault would destroy it; if that vault is gone for good, move the anchor away",
+        path.display(), dir.display()
+    )]
+    OtherAnchor {
+        /// The anchor.
+        path: PathBuf,
+        /// Where a vault was to be made.
+        dir: PathBuf,
+    },
 }
 
 impl Error {
@@ -103,7 +178,19 @@ impl Error {
             Self::NoKey { .. } => "MR3007",
             Self::Io { .. } | Self::Database(_) => "MR3008",
             Self::MasterInside { .. } => "MR3009",
+            Self::StaleRoot { .. } => "MR3301",
+            Self::NoAnchor { .. } => "MR3302",
+            Self::BadAnchor { .. } | Self::StaleAnchor { .. } => "MR3303",
+            Self::BeingErased { .. } => "MR3304",
+            Self::CutOff { .. } => "MR3305",
+            Self::AnchorInside { .. } => "MR3306",
+            Self::OtherAnchor { .. } => "MR3307",
         }
+    }
+
+    /// True where the same may succeed in a moment.
+    pub fn retry_helps(&self) -> bool {
+        matches!(self, Self::BeingErased { .. } | Self::Io { .. } | Self::Database(_))
     }
 
     pub(crate) fn damaged(what: impl Into<String>) -> Self {

@@ -57,6 +57,24 @@ impl Key {
         out
     }
 
+    /// HKDF-SHA256 with a secret salt: nothing is learned of the result without both.
+    pub(crate) fn derive_salted(&self, salt: &[u8], info: &[u8]) -> Key {
+        let mut out = Self(Box::new([0; KEY_BYTES]));
+        let hkdf = Hkdf::<Sha256>::new(Some(salt), self.0.as_slice());
+        if hkdf.expand(info, out.0.as_mut_slice()).is_err() {
+            // Only for more than 255 hashes of output; this is one.
+            unreachable!("HKDF-SHA256 gives 32 bytes")
+        }
+        out
+    }
+
+    /// A second copy of the key, overwritten by itself when it is dropped.
+    pub(crate) fn twin(&self) -> Key {
+        let mut key = Self(Box::new([0; KEY_BYTES]));
+        key.0.copy_from_slice(self.0.as_slice());
+        key
+    }
+
     /// Encrypts `buffer` in place; gives back the tag.
     pub(crate) fn encrypt(
         &self,
@@ -86,6 +104,7 @@ impl Key {
     pub(crate) fn wrap(&self, inner: &Key, aad: &[u8]) -> Result<[u8; WRAPPED_BYTES], Error> {
         let mut out = [0; WRAPPED_BYTES];
         let nonce = random_nonce()?;
+        // Encrypted in place: what is left in it is no secret.
         let mut body = [0; KEY_BYTES];
         body.copy_from_slice(inner.bytes());
         let tag =

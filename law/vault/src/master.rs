@@ -13,6 +13,46 @@ use crate::key::{KEY_BYTES, Key};
 pub struct Master {
     key: Key,
     file: Option<PathBuf>,
+    /// How it was made of a passphrase.
+    kdf: Option<Kdf>,
+    /// Where the anchor lies that wraps the root with it.
+    anchor: Option<PathBuf>,
+}
+
+/// How a master key is made of a passphrase: argon2id (RFC 9106). Stored beside the wrapped root, for it is no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kdf {
+    pub(crate) kib: u32,
+    pub(crate) rounds: u32,
+    pub(crate) lanes: u32,
+    pub(crate) salt: [u8; 16],
+}
+
+impl Kdf {
+    /// The second recommendation of RFC 9106, section 4, with one lane: 64 MiB, three rounds.
+    fn fresh() -> Result<Self, Error> {
+        Ok(Self { kib: 64 << 10, rounds: 3, lanes: 1, salt: crate::random()? })
+    }
+
+    pub(crate) fn bytes(&self) -> [u8; 28] {
+        let mut out = [0; 28];
+        let numbers = [self.kib, self.rounds, self.lanes].map(u32::to_le_bytes);
+        let parts = numbers.iter().flatten().chain(&self.salt);
+        out.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+        out
+    }
+
+    fn key(&self, passphrase: &[u8]) -> Option<Key> {
+        // A forged file must not make us take all memory there is.
+        if self.kib > 1 << 20 || self.rounds > 64 || self.lanes > 16 {
+            return None;
+        }
+        let params = argon2::Params::new(self.kib, self.rounds, self.lanes, Some(KEY_BYTES)).ok()?;
+        let argon = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+        let mut out = Zeroizing::new([0; KEY_BYTES]);
+        argon.hash_password_into(passphrase, &self.salt, out.as_mut_slice()).ok()?;
+        Some(Key::from_bytes(*out))
+    }
 }
 
 impl Master {
@@ -21,12 +61,12 @@ impl Master {
     /// # Errors
     /// [`Error::Io`] if the system gives no randomness.
     pub fn generate() -> Result<Self, Error> {
-        Ok(Self { key: Key::random()?, file: None })
+        Ok(Self::of(Key::random()?))
     }
 
     /// Takes 32 bytes as they are.
     pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
-        Self { key: Key::from_bytes(bytes), file: None }
+        Self::of(Key::from_bytes(bytes))
     }
 
     /// Reads a file of 64 hexadecimal digits or of 32 raw bytes that only its owner may read.
@@ -44,7 +84,7 @@ impl Master {
         let mut content = Zeroizing::new(Vec::with_capacity(256));
         file.take(256).read_to_end(&mut content).map_err(|e| no(e.to_string()))?;
         let key = parse(&content).ok_or_else(|| no(EXPECTED.into()))?;
-        Ok(Self { key, file: Some(path.to_path_buf()) })
+        Ok(Self { file: Some(path.to_path_buf()), ..Self::of(key) })
     }
 
     /// Reads an environment variable of 64 hexadecimal digits.
@@ -57,7 +97,85 @@ impl Master {
         let text = Zeroizing::new(std::env::var(name).map_err(|_| no("it is not set"))?);
         let key =
             parse_hex(text.trim().as_bytes()).ok_or_else(|| no("64 hexadecimal digits are expected"))?;
-        Ok(Self { key, file: None })
+        Ok(Self::of(key))
+    }
+
+    /// Makes the key of a passphrase, with argon2id; takes a good tenth of a second and 64 MiB.
+    ///
+    /// * `vault`: the vault's directory, which knows with which salt; a new vault gets a new one
+    ///
+    /// # Errors
+    /// [`Error::NoMaster`] where the passphrase is shorter than 12 characters; [`Error::Damaged`] where the vault's
+    /// root file cannot be read.
+    pub fn from_passphrase(passphrase: &str, vault: &Path) -> Result<Self, Error> {
+        let no = |why: &str| Error::NoMaster { place: "the passphrase".into(), why: why.into() };
+        if passphrase.chars().count() < MIN_PASSPHRASE {
+            return Err(no("at least 12 characters are expected"));
+        }
+        let path = vault.join(crate::root::ROOT_FILE);
+        let kdf = match path.exists().then(|| crate::root::RootFile::read(&path)).transpose()? {
+            Some(file) => match file.kdf {
+                Some(kdf) => kdf,
+                None => return Err(Error::WrongMaster { dir: vault.to_path_buf() }),
+            },
+            None => Kdf::fresh()?,
+        };
+        Self::from_kdf(passphrase.as_bytes(), kdf).ok_or_else(|| no("argon2id refuses its parameters"))
+    }
+
+    /// As [`Master::from_passphrase`], with a new salt whatever vault there is: what a vault's master is changed to.
+    ///
+    /// # Errors
+    /// As [`Master::from_passphrase`].
+    pub fn from_new_passphrase(passphrase: &str) -> Result<Self, Error> {
+        Self::from_passphrase(passphrase, Path::new("/nonexistent/vault"))
+    }
+
+    fn from_kdf(passphrase: &[u8], kdf: Kdf) -> Option<Self> {
+        let key = kdf.key(passphrase)?;
+        Some(Self { kdf: Some(kdf), ..Self::of(key) })
+    }
+
+    fn of(key: Key) -> Self {
+        Self { key, file: None, kdf: None, anchor: None }
+    }
+
+    /// Follows a reference as the settings write it: `file:PATH`, `env:NAME`, or a passphrase in one of them:
+    /// `passphrase:file:PATH`, `passphrase:env:NAME`. A relative path starts at `base`.
+    ///
+    /// * `vault`: the vault's directory, which knows with which salt a passphrase makes its key; `None`: a new salt
+    ///
+    /// # Errors
+    /// As [`Master::from_reference`] and [`Master::from_passphrase`].
+    pub fn from_reference_of(reference: &str, base: &Path, vault: Option<&Path>) -> Result<Self, Error> {
+        let Some(place) = reference.strip_prefix("passphrase:") else {
+            return Self::from_reference(reference, base);
+        };
+        let text = match place.split_once(':') {
+            Some(("file", path)) => passphrase_file(&base.join(path))?,
+            Some(("env", name)) => Zeroizing::new(std::env::var(name).map_err(|_| Error::NoMaster {
+                place: format!("environment variable `{name}`"),
+                why: "it is not set".into(),
+            })?),
+            _ => {
+                return Err(Error::NoMaster {
+                    place: "the settings".into(),
+                    why: "`passphrase:file:PATH` or `passphrase:env:NAME` is expected, not the passphrase".into(),
+                });
+            }
+        };
+        let text = text.trim_end_matches(['\r', '\n']);
+        match vault {
+            Some(vault) => Self::from_passphrase(text, vault),
+            None => Self::from_new_passphrase(text),
+        }
+    }
+
+    /// Binds the vault's root to the anchor file at `path` as well, which must not lie in the data directory: what an
+    /// older backup holds of the root then opens nothing once an erasure has renewed both.
+    #[must_use]
+    pub fn anchored_at(self, path: &Path) -> Self {
+        Self { anchor: Some(path.to_path_buf()), ..self }
     }
 
     /// Follows a reference as the settings write it: `file:PATH` or `env:NAME`. A relative path starts at
@@ -106,14 +224,47 @@ impl Master {
     /// # Errors
     /// [`Error::MasterInside`] where the key came from a file under `dir`.
     pub fn check_outside(&self, dir: &Path) -> Result<(), Error> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let (Ok(path), Ok(dir)) = (file.canonicalize(), dir.canonicalize()) else { return Ok(()) };
-        if path.starts_with(&dir) { Err(Error::MasterInside { path, dir }) } else { Ok(()) }
+        let Ok(dir) = dir.canonicalize() else { return Ok(()) };
+        if let Some(path) = self.file.as_ref().and_then(|file| file.canonicalize().ok())
+            && path.starts_with(&dir)
+        {
+            return Err(Error::MasterInside { path, dir });
+        }
+        // The anchor may not be there yet: its folder is asked.
+        if let Some(anchor) = &self.anchor {
+            let folder = anchor.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or_else(|| Path::new(".")).canonicalize();
+            if folder.is_ok_and(|folder| folder.starts_with(&dir)) {
+                return Err(Error::AnchorInside { path: anchor.clone(), dir });
+            }
+        }
+        Ok(())
     }
 
-    /// The key that wraps the root.
-    pub(crate) fn wrapping_key(&self) -> Key {
-        self.key.derive(&[b"maschinenraum/master/wrap/v1"])
+    /// The key that wraps the root, alone or together with an anchor.
+    pub(crate) fn wrapping_key(&self, anchor: Option<&Key>) -> Key {
+        match anchor {
+            None => self.key.derive(&[b"maschinenraum/master/wrap/v1"]),
+            Some(anchor) => self.key.derive_salted(anchor.bytes(), b"maschinenraum/master/anchored/v2"),
+        }
+    }
+
+    pub(crate) fn kdf(&self) -> Option<Kdf> {
+        self.kdf.clone()
+    }
+
+    pub(crate) fn anchor(&self) -> Option<&Path> {
+        self.anchor.as_deref()
+    }
+
+    /// A second one for the vault to keep: renewing a root needs the key that wraps it.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            key: self.key.twin(),
+            file: self.file.clone(),
+            kdf: self.kdf.clone(),
+            anchor: self.anchor.clone(),
+        }
     }
 
     /// A value by which the key is recognised; says nothing about it.
@@ -127,16 +278,28 @@ impl Master {
     }
 }
 
+/// A passphrase that can be guessed in a day protects nothing, argon2id or not.
+const MIN_PASSPHRASE: usize = 12;
+
+fn passphrase_file(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let no = |why: String| Error::NoMaster { place: format!("file `{}`", path.display()), why };
+    let file = std::fs::File::open(path).map_err(|e| no(e.to_string()))?;
+    check_private(path, &file.metadata().map_err(|e| no(e.to_string()))?)?;
+    let mut text = Zeroizing::new(String::with_capacity(1_024));
+    file.take(1_024).read_to_string(&mut text).map_err(|e| no(e.to_string()))?;
+    Ok(text)
+}
+
 const EXPECTED: &str = "64 hexadecimal digits or 32 bytes are expected";
 
 #[cfg(unix)]
-fn check_private(path: &Path, about: &std::fs::Metadata) -> Result<(), Error> {
+pub(crate) fn check_private(path: &Path, about: &std::fs::Metadata) -> Result<(), Error> {
     let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o7777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(Error::OpenToOthers { path: path.to_path_buf(), mode }) }
 }
 
 #[cfg(not(unix))]
-fn check_private(_: &Path, _: &std::fs::Metadata) -> Result<(), Error> {
+pub(crate) fn check_private(_: &Path, _: &std::fs::Metadata) -> Result<(), Error> {
     Ok(())
 }
 
@@ -204,6 +367,59 @@ mod tests {
         assert_eq!(Master::create_file(&path).err().map(|e| e.code()), Some("MR3003"));
         assert_eq!(read.check_outside(dir.path()).err().map(|e| e.code()), Some("MR3009"));
         assert!(read.check_outside(&dir.path().join("elsewhere")).is_ok());
+    }
+
+    fn kdf(salt: u8) -> Kdf {
+        Kdf { kib: 32, rounds: 3, lanes: 4, salt: [salt; 16] }
+    }
+
+    /// RFC 9106, section 5.3, but for its secret and associated data, which `argon2`'s own tests cover; here, that the
+    /// same passphrase and salt make the same key and nothing else does.
+    #[test]
+    fn a_passphrase_makes_one_key_per_salt() {
+        let key = |text: &str, salt: u8| Master::from_kdf(text.as_bytes(), kdf(salt)).unwrap().check_value();
+        assert_eq!(key("correct horse battery", 1), key("correct horse battery", 1));
+        assert_ne!(key("correct horse battery", 1), key("correct horse battery", 2));
+        assert_ne!(key("correct horse battery", 1), key("correct horse batterz", 1));
+        let greedy = Kdf { kib: u32::MAX, ..kdf(1) };
+        assert!(Master::from_kdf(b"correct horse battery", greedy).is_none());
+        let short = Master::from_new_passphrase("elevenchars").err().unwrap();
+        assert_eq!(short.code(), "MR3003");
+        assert!(!short.to_string().contains("eleven"), "{short}");
+    }
+
+    #[test]
+    fn a_vault_remembers_the_salt_of_its_passphrase() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("vault");
+        let made = Master::from_kdf(b"correct horse battery", kdf(7)).unwrap();
+        drop(crate::Vault::create(&at, &made).unwrap());
+        std::fs::write(dir.path().join("words"), "correct horse battery\n").unwrap();
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(dir.path().join("words"), private).unwrap();
+        let read = |reference| Master::from_reference_of(reference, dir.path(), Some(&at));
+        assert!(crate::Vault::open(&at, &read("passphrase:file:words").unwrap()).is_ok());
+        let other = Master::from_passphrase("correct horse batterz", &at).unwrap();
+        assert_eq!(crate::Vault::open(&at, &other).err().map(|e| e.code()), Some("MR3001"));
+        for bad in ["passphrase:correct horse battery", "passphrase:env:MASCHINENRAUM_NO_SUCH_VARIABLE"] {
+            let error = read(bad).err().unwrap();
+            assert_eq!(error.code(), "MR3003");
+            assert!(!error.to_string().contains("horse"), "{error}");
+        }
+        // A vault whose master is no passphrase is not asked for one.
+        let plain = dir.path().join("plain");
+        drop(crate::Vault::create(&plain, &Master::from_bytes([1; 32])).unwrap());
+        let error = Master::from_passphrase("correct horse battery", &plain).err().unwrap();
+        assert_eq!(error.code(), "MR3001");
+    }
+
+    #[test]
+    fn an_anchor_in_the_data_directory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let inside = Master::from_bytes([1; 32]).anchored_at(&dir.path().join("root.anchor"));
+        assert_eq!(inside.check_outside(dir.path()).err().map(|e| e.code()), Some("MR3306"));
+        let beside = tempfile::tempdir().unwrap();
+        assert!(inside.check_outside(beside.path()).is_ok());
     }
 
     #[test]

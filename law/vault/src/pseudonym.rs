@@ -1,6 +1,8 @@
 //! Identifiers become subjects: a keyed hash, so that nobody without the key can try out addresses.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
 
 use event::Subject;
 use hmac::{Hmac, KeyInit, Mac};
@@ -42,6 +44,74 @@ impl Pseudonyms {
             *to = *from;
         }
         Subject::from_bytes(bytes)
+    }
+}
+
+/// A subject as one purpose sees it: the same subject has another one for every purpose, and nobody without the
+/// purposes' key can tell which belong together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pseudonym([u8; 16]);
+
+impl fmt::Display for Pseudonym {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Pseudonym {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pseudonym({self})")
+    }
+}
+
+impl FromStr for Pseudonym {
+    type Err = event::ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The same 32 hexadecimal digits as a subject's.
+        text.parse::<Subject>().map(|subject| Self(*subject.as_bytes()))
+    }
+}
+
+/// Pseudonyms of one purpose.
+pub struct PurposePseudonyms(Hmac<Sha256>);
+
+impl PurposePseudonyms {
+    pub(crate) fn new(purposes: &Key, purpose: &str) -> Result<Self, Error> {
+        let key = purposes.derive(&[b"maschinenraum/purpose/v1", purpose.as_bytes()]);
+        let mac = Hmac::<Sha256>::new_from_slice(key.bytes());
+        mac.map(Self).map_err(|_| Error::damaged("a purpose's key has a wrong length"))
+    }
+
+    /// The subject as this purpose sees it.
+    pub fn of(&self, subject: Subject) -> Pseudonym {
+        let mut mac = self.0.clone();
+        mac.update(subject.as_bytes());
+        let full = mac.finalize().into_bytes();
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(full.iter()).for_each(|(to, from)| *to = *from);
+        Pseudonym(bytes)
+    }
+}
+
+/// The right to tell which pseudonyms of two purposes belong together. It comes into being only by being logged.
+pub struct LinkRight {
+    from: String,
+    to: String,
+}
+
+impl LinkRight {
+    /// Logs that `from` and `to` are about to be linked, and gives the right to do so if that worked.
+    ///
+    /// # Errors
+    /// Whatever `log` says.
+    pub fn logged<E>(from: &str, to: &str, log: impl FnOnce() -> Result<(), E>) -> Result<Self, E> {
+        log()?;
+        Ok(Self { from: from.to_owned(), to: to.to_owned() })
+    }
+
+    pub(crate) fn purposes(&self) -> (&str, &str) {
+        (&self.from, &self.to)
     }
 }
 

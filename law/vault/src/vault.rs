@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use event::Subject;
 use parking_lot::Mutex;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use zeroize::Zeroizing;
 
 use crate::cache::{Cache, Keys};
 use crate::cell::{Label, Opened, Place};
 use crate::pseudonym::Pseudonyms;
-use crate::tree::{ROOT_FILE, Tree};
+use crate::root::ROOT_FILE;
+use crate::tree::Tree;
 use crate::{Error, Master};
 
 /// How many subjects' keys are held unwrapped in memory, unless told otherwise: about 15 MiB.
@@ -19,13 +21,17 @@ const N_CACHED: usize = 100_000;
 
 /// Keys, seals and pseudonyms of one house. Shared between threads behind an `Arc`.
 pub struct Vault {
-    tree: Tree,
-    cache: Cache,
+    pub(crate) tree: Tree,
+    pub(crate) cache: Cache,
     pseudonyms: Pseudonyms,
     /// Subjects whose key someone waits for.
     wanted: Mutex<FxHashSet<Subject>>,
     /// Held by the one who makes keys.
-    turn: Mutex<()>,
+    pub(crate) turn: Mutex<()>,
+    /// Subjects that are being erased, and by how many at once.
+    pub(crate) erasing: Mutex<FxHashMap<Subject, u32>>,
+    /// How many they are.
+    pub(crate) n_erasing: AtomicUsize,
 }
 
 impl Vault {
@@ -62,7 +68,15 @@ impl Vault {
     fn over(tree: Tree, n_cached: usize) -> Result<Self, Error> {
         let pseudonyms = Pseudonyms::new(tree.identifiers())?;
         let cache = Cache::new(n_cached);
-        Ok(Self { tree, cache, pseudonyms, wanted: Mutex::default(), turn: Mutex::default() })
+        Ok(Self {
+            tree,
+            cache,
+            pseudonyms,
+            wanted: Mutex::default(),
+            turn: Mutex::default(),
+            erasing: Mutex::default(),
+            n_erasing: AtomicUsize::new(0),
+        })
     }
 
     /// The subject of an identifier: a keyed hash of its type and its [normalised](crate::normalise) value.
@@ -75,7 +89,15 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Io`] where the disk fails: then nothing may be sealed for them.
+    /// [`Error::BeingErased`] where one of them is being erased at this moment.
     pub fn ensure(&self, subjects: &[Subject]) -> Result<(), Error> {
+        match self.being_erased(subjects.iter().copied()) {
+            Some(subject) => Err(Error::BeingErased { subject }),
+            None => self.make(subjects),
+        }
+    }
+
+    fn make(&self, subjects: &[Subject]) -> Result<(), Error> {
         let missing = self.missing(subjects.iter().copied())?;
         if missing.is_empty() {
             return Ok(());
@@ -113,7 +135,7 @@ impl Vault {
     /// Seals `plain` as `column` of `subject`, in the cell format of [`CELL_VERSION`](crate::CELL_VERSION).
     ///
     /// # Errors
-    /// [`Error::NoKey`] without an earlier [`Vault::ensure`].
+    /// [`Error::NoKey`] without an earlier [`Vault::ensure`]; [`Error::BeingErased`].
     pub fn seal(
         &self,
         subject: Subject,
@@ -121,6 +143,9 @@ impl Vault {
         schema_major: u32,
         plain: &[u8],
     ) -> Result<Vec<u8>, Error> {
+        if let Some(subject) = self.being_erased([subject]) {
+            return Err(Error::BeingErased { subject });
+        }
         self.seal_at(Place { label: Label::Record, subject, column, schema_major }, plain)
     }
 
@@ -144,7 +169,25 @@ impl Vault {
     /// # Errors
     /// [`Error::AlreadyHere`] where `to` holds a vault, others where a disk fails.
     pub fn copy_to(&self, to: &Path) -> Result<(), Error> {
-        self.tree.copy_to(to)
+        self.tree.copy_to(to, None)
+    }
+
+    /// As [`Vault::copy_to`], with the anchor of its root into the new file `anchor`: together with the master key all it
+    /// takes to open the vault. The next erasure makes such a copy worthless: it is to be replaced then, not kept.
+    ///
+    /// # Errors
+    /// As [`Vault::copy_to`].
+    pub fn copy_with_anchor(&self, to: &Path, anchor: &Path) -> Result<(), Error> {
+        self.tree.copy_to(to, Some(anchor))
+    }
+
+    /// A random secret of the house by its name, made when it is first asked for. It stays the same when keys are
+    /// renewed: for what is signed with it.
+    ///
+    /// # Errors
+    /// [`Error`] where the vault cannot be read or written.
+    pub fn secret(&self, name: &str) -> Result<Zeroizing<[u8; 32]>, Error> {
+        self.tree.secret(name)
     }
 
     fn seal_at(&self, place: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, Error> {
@@ -169,8 +212,9 @@ impl Vault {
         if let Some(keys) = self.cache.get(subject) {
             return Ok(Some(keys));
         }
+        let generation = self.cache.generation();
         let Some(keys) = self.tree.keys(subject)?.map(Arc::new) else { return Ok(None) };
-        self.cache.put(subject, Arc::clone(&keys));
+        self.cache.put_read(subject, Arc::clone(&keys), generation);
         Ok(Some(keys))
     }
 
@@ -193,7 +237,7 @@ impl store::Seal for Vault {
     fn seal(&self, owner: Subject, column: &str, plain: &[u8]) -> Result<Vec<u8>, store::SealError> {
         let place = Place { label: Label::State, subject: owner, column, schema_major: 0 };
         let sealed = match self.seal_at(place, plain) {
-            Err(Error::NoKey { .. }) => self.ensure(&[owner]).and_then(|()| self.seal_at(place, plain)),
+            Err(Error::NoKey { .. }) => self.make(&[owner]).and_then(|()| self.seal_at(place, plain)),
             done => done,
         };
         sealed.map_err(|e| store::SealError(e.to_string()))
