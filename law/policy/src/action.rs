@@ -22,13 +22,16 @@ pub enum Scope {
     Export,
     /// Everything, keys included.
     Admin,
-    /// Run jobs of the project. Last: stored keys know scopes by their place.
+    /// Run jobs of the project.
     Jobs,
+    /// Answer for data protection: rights of people, erasure, audit, registers. Last: stored keys know scopes by their
+    /// place.
+    Protect,
 }
 
 impl Scope {
     /// Every scope, for messages and help.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Track,
         Self::Consent,
         Self::Read,
@@ -37,6 +40,7 @@ impl Scope {
         Self::Send,
         Self::Export,
         Self::Jobs,
+        Self::Protect,
         Self::Admin,
     ];
 
@@ -52,6 +56,7 @@ impl Scope {
             Self::Export => "export",
             Self::Admin => "admin",
             Self::Jobs => "jobs",
+            Self::Protect => "protect",
         }
     }
 }
@@ -92,6 +97,9 @@ pub enum Action {
     Send,
     /// Take the person's data out of the house.
     Export,
+    /// What the law allows even of restricted data (Art. 17(3), 18(2)): keep it, prove a consent, answer the person
+    /// herself, defend a claim.
+    Claims,
 }
 
 impl Action {
@@ -103,6 +111,7 @@ impl Action {
             Self::Train => Scope::Train,
             Self::Send => Scope::Send,
             Self::Export => Scope::Export,
+            Self::Claims => Scope::Consent,
         }
     }
 
@@ -115,21 +124,38 @@ impl Action {
             Self::Train => "train",
             Self::Send => "send",
             Self::Export => "export",
+            Self::Claims => "claims",
         }
     }
 }
 
-/// Who asks: the holder of an API key, a person at the command line, or a part of the house.
+/// Who asks: the holder of an API key, a person, or a part of the house.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     name: String,
     scopes: Vec<Scope>,
+    roles: Vec<Box<str>>,
 }
 
 impl Principal {
     /// A caller whose right to call itself so was checked by whoever makes this value.
+    /// Where `admin` is among the scopes, it has all of them.
     pub fn new(name: impl Into<String>, scopes: impl IntoIterator<Item = Scope>) -> Self {
-        Self { name: name.into(), scopes: scopes.into_iter().collect() }
+        let scopes: Vec<Scope> = scopes.into_iter().collect();
+        let scopes = if scopes.contains(&Scope::Admin) { Scope::ALL.to_vec() } else { scopes };
+        Self { name: name.into(), scopes, roles: Vec::new() }
+    }
+
+    /// A caller with these scopes to the letter: `admin` among them brings no other.
+    pub fn exactly(name: impl Into<String>, scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self { name: name.into(), scopes: scopes.into_iter().collect(), roles: Vec::new() }
+    }
+
+    /// The same caller in these roles; what a role may do is up to the policies.
+    #[must_use]
+    pub fn with_roles<R: Into<Box<str>>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
+        self.roles = roles.into_iter().map(Into::into).collect();
+        self
     }
 
     /// The name in records and messages.
@@ -137,9 +163,19 @@ impl Principal {
         &self.name
     }
 
-    /// True where one of its scopes is `scope`, or `admin`.
+    /// Its roles; none: they follow from its scopes.
+    pub fn roles(&self) -> &[Box<str>] {
+        &self.roles
+    }
+
+    /// Its scopes.
+    pub fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    /// True where `scope` is one of its scopes.
     pub fn has(&self, scope: Scope) -> bool {
-        self.scopes.iter().any(|s| *s == scope || *s == Scope::Admin)
+        self.scopes.contains(&scope)
     }
 }
 
@@ -158,6 +194,7 @@ mod tests {
             }
         }
         assert!(!Principal::new("p", []).has(Scope::Track));
+        assert!(!Principal::exactly("p", [Scope::Admin]).has(Scope::Track));
         let error = "root".parse::<Scope>().unwrap_err().to_string();
         assert!(error.contains("`root`") && error.contains("admin"), "{error}");
     }

@@ -4,6 +4,7 @@ use event::{Instant, Subject};
 use vault::Vault;
 use zeroize::Zeroizing;
 
+use crate::rows::place;
 use crate::{Action, Denied};
 
 /// Proves that a principal may do one thing, for one purpose, with the data of certain subjects, as their
@@ -73,7 +74,7 @@ impl Grant {
 
     /// True where `subject`'s data may be used.
     pub fn permits(&self, subject: Subject) -> bool {
-        self.subjects.binary_search(&subject).is_ok()
+        place(&self.subjects, subject).is_some()
     }
 
     /// What a reading function asks first: is this grant for one of `actions`, and for `subject`?

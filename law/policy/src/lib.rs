@@ -13,11 +13,13 @@ mod consent;
 mod grant;
 mod keys;
 mod purpose;
+mod rows;
 
-pub use action::{Action, Principal, Scope};
+pub use action::{Action, Principal, Scope, UnknownScope};
 pub use authorize::{Bulk, Denied, authorize, authorize_many};
 pub use consent::{CONSENTS, Consent, ConsentFold, ConsentGiven, ConsentView, Standing, Status, Tables};
 pub use contract::LegalBasis;
 pub use grant::Grant;
 pub use keys::{ApiKey, Issued, KEYS, KeyEvent, KeyFold, KeyRefused, KeyTables};
 pub use purpose::Purposes;
+pub use rows::{MOST_PURPOSES, RowBits};

@@ -1,0 +1,175 @@
+//! Which rows of a bulk read may be used for which purposes: one bit per subject and purpose.
+
+use event::Subject;
+
+use crate::Grant;
+
+/// The most purposes that are told apart at once: a subject's bits are one word.
+pub const MOST_PURPOSES: usize = 64;
+
+/// A bit per subject and purpose, made of grants. Whoever no grant covers, and whatever purpose there is no grant for,
+/// is denied (LAW 3: unknown is no).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowBits {
+    purposes: Vec<Box<str>>,
+    /// Sorted, without duplicates.
+    subjects: Box<[Subject]>,
+    /// One word per subject, one bit per purpose.
+    words: Box<[u64]>,
+}
+
+impl RowBits {
+    /// The bits of some grants, at most [`MOST_PURPOSES`]; more are not allowed, so they are denied.
+    pub fn new(grants: &[&Grant]) -> Self {
+        let grants = grants.get(..MOST_PURPOSES).unwrap_or(grants);
+        let mut subjects: Vec<Subject> = match grants {
+            [only] => only.subjects().to_vec(),
+            many => many.iter().flat_map(|grant| grant.subjects()).copied().collect(),
+        };
+        if grants.len() > 1 {
+            subjects.sort_unstable();
+            subjects.dedup();
+        }
+        let mut bits = Self { purposes: Vec::new(), words: vec![0; subjects.len()].into(), subjects: subjects.into() };
+        for grant in grants {
+            let purpose = bits.place_of(grant.purpose()).unwrap_or_else(|| {
+                bits.purposes.push(grant.purpose().into());
+                bits.purposes.len() - 1
+            });
+            // Both are sorted: one walk over them.
+            let mut at = 0;
+            for subject in grant.subjects() {
+                while bits.subjects.get(at).is_some_and(|known| known < subject) {
+                    at += 1;
+                }
+                if let Some(word) = bits.words.get_mut(at) {
+                    *word |= 1 << purpose;
+                }
+            }
+        }
+        bits
+    }
+
+    /// How many subjects have a bit at all.
+    pub fn n_subjects(&self) -> usize {
+        self.subjects.len()
+    }
+
+    /// The place of a purpose, to ask for many rows with; `None` where there is no grant for it.
+    pub fn place_of(&self, purpose: &str) -> Option<usize> {
+        self.purposes.iter().position(|known| **known == *purpose)
+    }
+
+    /// True where a subject's row may be used for the purpose at this place.
+    pub fn permits_at(&self, subject: Subject, purpose: usize) -> bool {
+        let word = place(&self.subjects, subject).and_then(|at| self.words.get(at));
+        purpose < MOST_PURPOSES && word.is_some_and(|word| word >> purpose & 1 == 1)
+    }
+
+    /// True where a subject's row may be used for a purpose.
+    pub fn permits(&self, subject: Subject, purpose: &str) -> bool {
+        self.place_of(purpose).is_some_and(|purpose| self.permits_at(subject, purpose))
+    }
+}
+
+/// Where a subject stands among sorted ones. Pseudonyms are spread evenly, so where it would stand is known but for a few
+/// places: two or three looks into memory instead of twenty among a million. Of any other spread it is a binary search
+/// all the same.
+pub(crate) fn place(subjects: &[Subject], subject: Subject) -> Option<usize> {
+    let n = subjects.len();
+    let [a, b, c, d, e, f, g, h, ..] = *subject.as_bytes();
+    let lead = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let guess = ((u128::from(lead) * n as u128) >> 64) as usize;
+    let is_before = |at: usize| subjects.get(at).is_some_and(|known| *known < subject);
+    let (mut low, mut high, mut step) = (guess, guess, 4);
+    if is_before(guess) {
+        high = guess.saturating_add(step);
+        while is_before(high) {
+            low = high;
+            step *= 2;
+            high = high.saturating_add(step);
+        }
+    } else {
+        low = guess.saturating_sub(step);
+        while low > 0 && !is_before(low) {
+            high = low;
+            step *= 2;
+            low = low.saturating_sub(step);
+        }
+    }
+    let high = high.saturating_add(1).min(n);
+    let window = subjects.get(low..high)?;
+    window.binary_search(&subject).ok().map(|at| low + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Action;
+    use event::Instant;
+    use proptest::prelude::*;
+
+    fn subject(bytes: [u8; 16]) -> Subject {
+        Subject::from_bytes(bytes)
+    }
+
+    fn grant(purpose: &str, mut subjects: Vec<Subject>) -> Grant {
+        subjects.sort_unstable();
+        subjects.dedup();
+        Grant::new("p", Action::Export, purpose, subjects, 0, Instant::from_micros(0))
+    }
+
+    #[test]
+    fn unknown_is_no() {
+        let (one, two) = (subject([1; 16]), subject([2; 16]));
+        let (ads, mail) = (grant("ads", vec![one, two]), grant("mail", vec![two]));
+        let bits = RowBits::new(&[&ads, &mail]);
+        assert_eq!(bits.n_subjects(), 2);
+        let said = |subject, purpose| bits.permits(subject, purpose);
+        assert!(said(one, "ads") && said(two, "ads") && said(two, "mail"));
+        assert!(!said(one, "mail") && !said(subject([3; 16]), "ads") && !said(one, "orders"));
+        assert!(!bits.permits_at(one, MOST_PURPOSES) && !bits.permits_at(one, 63));
+        assert!(!RowBits::default().permits(one, "ads"));
+        let many: Vec<Grant> = (0..70).map(|i| grant(&format!("p{i}"), vec![one])).collect();
+        let bits = RowBits::new(&many.iter().collect::<Vec<_>>());
+        assert!(bits.permits(one, "p63") && !bits.permits(one, "p64"));
+    }
+
+    proptest! {
+        /// Whatever the spread: it is found where it is, and only there.
+        #[test]
+        fn a_place_is_found(
+            mut known in prop::collection::vec(prop::array::uniform16(0_u8..4), 0..200),
+            spread in prop::collection::vec(any::<[u8; 16]>(), 0..200),
+            asked in any::<[u8; 16]>(),
+            near in prop::array::uniform16(0_u8..4),
+        ) {
+            known.extend(spread);
+            let mut subjects: Vec<Subject> = known.iter().map(|bytes| subject(*bytes)).collect();
+            subjects.sort_unstable();
+            subjects.dedup();
+            for bytes in known.iter().copied().chain([asked, near, [0; 16], [255; 16]]) {
+                prop_assert_eq!(place(&subjects, subject(bytes)), subjects.binary_search(&subject(bytes)).ok());
+            }
+        }
+
+        #[test]
+        fn bits_say_what_the_grants_say(
+            grants in prop::collection::vec(prop::collection::vec(0_u8..20, 0..12), 0..6),
+        ) {
+            let made: Vec<Grant> = grants
+                .iter()
+                .enumerate()
+                .map(|(i, ns)| grant(&format!("p{}", i % 4), ns.iter().map(|n| subject([*n; 16])).collect()))
+                .collect();
+            let bits = RowBits::new(&made.iter().collect::<Vec<_>>());
+            for n in 0..22 {
+                for purpose in ["p0", "p1", "p2", "p3", "p4"] {
+                    let who = subject([n; 16]);
+                    let any = made.iter().any(|grant| grant.purpose() == purpose && grant.permits(who));
+                    prop_assert_eq!(bits.permits(who, purpose), any);
+                }
+            }
+        }
+    }
+}
