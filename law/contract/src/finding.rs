@@ -138,6 +138,10 @@ pub(crate) mod codes {
     pub(crate) const SUBJECT: &str = "MR1012";
     pub(crate) const LIMIT: &str = "MR1013";
     pub(crate) const MORE: &str = "MR1014";
+    pub(crate) const GAP: &str = "MR1017";
+    pub(crate) const TWICE: &str = "MR1018";
+    pub(crate) const CURRENCY: &str = "MR1019";
+    pub(crate) const NUMBER_FORMAT: &str = "MR1020";
 }
 
 /// A value as a message shows it: shortened, and not at all where it is personal.

@@ -25,10 +25,11 @@ mod odcs;
 mod pointer;
 mod propose;
 mod registry;
+mod same;
 mod shape;
 mod time;
 mod validate;
-mod yaml;
+pub mod yaml;
 
 use event::Record;
 use serde_json::Value;
@@ -37,7 +38,10 @@ pub use error::Error;
 pub use finding::{Finding, MAX_FINDINGS, Severity};
 pub use identifiers::names_somebody;
 pub use limits::{MAX_DEPTH, MAX_ITEMS, MAX_TEXT_BYTES, broken_limit};
-pub use model::{Classification, Contract, Field, Kind, LegalBasis, Path, Purpose, SubjectKey};
+pub use model::{
+    Classification, Contract, Currency, Field, Kind, LegalBasis, Path, Promise, Promised, Purpose,
+    Relationship, SubjectKey,
+};
 pub use odcs::{Parsed, lacks_of_the_standard};
 pub use pointer::Pointer;
 pub use propose::{propose, propose_in_order};

@@ -51,12 +51,69 @@ pub struct Contract {
     pub fields: Vec<Field>,
     /// Quality rules about many records, judged by [`crate::metric::Judge`].
     pub rules: Vec<Rule>,
+    /// Service levels: what is promised of time, one of each kind.
+    pub promises: Vec<Promise>,
+    /// Fields whose values must occur in another stream.
+    pub relationships: Vec<Relationship>,
     /// The file it was read from.
     pub file: String,
     pub(crate) line: u32,
     pub(crate) yaml: Arc<str>,
     pub(crate) identifiers: Vec<(String, Path)>,
     pub(crate) shape: Shape,
+    pub(crate) zoned: Vec<Zoned>,
+    pub(crate) source_line: u32,
+}
+
+/// What a service level is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Promised {
+    /// How old the youngest record may be, at any moment.
+    Freshness,
+    /// How long after it happened a record may be known.
+    Latency,
+    /// How long records are kept.
+    Retention,
+}
+
+impl Promised {
+    /// The standard's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Freshness => "freshness",
+            Self::Latency => "latency",
+            Self::Retention => "retention",
+        }
+    }
+}
+
+/// A service level (ODCS `slaProperties`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Promise {
+    /// What it is about.
+    pub what: Promised,
+    /// The length of time that is promised.
+    pub within: Span,
+    /// The field it names, if it names one.
+    pub field: Option<String>,
+    /// As it was written: `latency 4 h`.
+    pub written: String,
+    /// Its line.
+    pub line: u32,
+}
+
+/// Fields whose values must occur in fields of another stream (ODCS `relationships`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Relationship {
+    /// The fields of this stream.
+    pub from: Vec<String>,
+    /// The other stream.
+    pub stream: String,
+    /// Its fields, as many.
+    pub fields: Vec<String>,
+    /// Its line.
+    pub line: u32,
 }
 
 /// A use of the data.
@@ -114,13 +171,27 @@ impl LegalBasis {
         Self::NotPersonal,
     ];
 
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    /// Reads what people write: `Legitimate Interests` is `legitimate_interest`.
+    pub fn read(text: &str) -> Option<Self> {
         let text = text.trim().to_lowercase().replace([' ', '-'], "_");
         let text = text.strip_suffix("interests").map_or(text.clone(), |t| match t {
             "legitimate_" => "legitimate_interest".into(),
             _ => text.clone(),
         });
         Self::ALL.into_iter().find(|b| b.as_str() == text)
+    }
+}
+
+impl std::str::FromStr for LegalBasis {
+    type Err = String;
+
+    /// The exact spelling only.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|basis| basis.as_str() == text);
+        found.ok_or_else(|| {
+            let known: Vec<String> = Self::ALL.iter().map(|basis| format!("`{}`", basis.as_str())).collect();
+            format!("{} is none of {}", crate::finding::quoted(text), known.join(", "))
+        })
     }
 }
 
@@ -215,12 +286,47 @@ pub struct Field {
     pub identifier: Option<String>,
     /// How many decimals a number has at most: `2` for money.
     pub scale: Option<u8>,
+    /// What its amounts are in.
+    pub currency: Option<Currency>,
     /// Where it lies in the raw record, from the object around it.
     pub source: Pointer,
     /// What it means, for people.
     pub description: Option<String>,
     pub(crate) rules: Rules,
     pub(crate) line: u32,
+}
+
+/// What amounts are in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Currency {
+    /// All in one: `EUR`.
+    Code(String),
+    /// In what another field of the same object says.
+    Field(String),
+}
+
+impl std::fmt::Display for Currency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => f.write_str(code),
+            Self::Field(field) => write!(f, "what `{field}` says"),
+        }
+    }
+}
+
+/// True for three capital letters, which is how ISO 4217 writes currencies.
+pub(crate) fn is_currency(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// A timestamp whose text has no zone and is read in a declared one.
+#[derive(Clone, Debug)]
+pub(crate) struct Zoned {
+    pub(crate) path: String,
+    pub(crate) source: Pointer,
+    pub(crate) format: Option<TimeFormat>,
+    pub(crate) zone: jiff::tz::TimeZone,
+    pub(crate) is_open: bool,
 }
 
 /// What a field is.
@@ -314,7 +420,24 @@ pub(crate) enum TextFormat {
     DateTime,
 }
 
+impl Field {
+    /// The line it stands on.
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+}
+
 impl Contract {
+    /// The line its stream is named on.
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// The line its sources are named on.
+    pub fn source_line(&self) -> u32 {
+        self.source_line
+    }
+
     /// The text it was read from.
     pub fn yaml(&self) -> &str {
         &self.yaml

@@ -28,7 +28,7 @@ impl Contracts {
     /// not change, its next version does. [`Error::SourceTaken`] where another stream has the source.
     pub fn insert(&mut self, contract: Contract) -> Result<Arc<Contract>, Error> {
         if let Some(old) = self.get(&contract.stream, contract.version) {
-            if old.yaml() == contract.yaml() {
+            if old.says_the_same(&contract) {
                 return Ok(Arc::clone(old));
             }
             return Err(Error::Conflict {
@@ -92,6 +92,11 @@ impl Contracts {
     /// The newest contract of every stream, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Contract>> {
         self.streams.values().filter_map(|v| v.last_key_value().map(|(_, contract)| contract))
+    }
+
+    /// Every version of every stream's contract, the older ones first.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<Contract>> {
+        self.streams.values().flat_map(BTreeMap::values)
     }
 
     /// True where there is none.

@@ -3,8 +3,8 @@
 //! A contract says formats in the letters of Java's `DateTimeFormatter` (`dd.MM.yyyy HH:mm`), as ODCS does.
 
 use event::{Instant, ParseInstantError};
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 /// A declared format of days or times.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,18 @@ impl TimeFormat {
         in_zone(civil, zone)
     }
 
+    /// The wall clock's time that a text in this format says, where the format has no offset.
+    pub(crate) fn read_wall(&self, text: &str) -> Option<DateTime> {
+        let text = text.trim();
+        if self.has_offset {
+            return None;
+        }
+        if self.has_clock {
+            return DateTime::strptime(&self.strptime, text).ok();
+        }
+        Date::strptime(&self.strptime, text).ok().map(|date| date.at(0, 0, 0, 0))
+    }
+
     pub(crate) fn read_date(&self, text: &str) -> Option<Date> {
         let text = text.trim();
         if self.has_clock {
@@ -110,7 +122,40 @@ pub(crate) fn in_zone(civil: DateTime, zone: Option<&TimeZone>) -> Option<Instan
             &utc
         }
     };
-    zone.to_timestamp(civil).ok().map(|t| Instant::from_micros(t.as_microsecond()))
+    match reading(civil, zone) {
+        // The clocks never showed it: whatever instant one took would be invented.
+        Reading::Skipped => None,
+        Reading::Once | Reading::Twice => {
+            zone.to_timestamp(civil).ok().map(|t| Instant::from_micros(t.as_microsecond()))
+        }
+    }
+}
+
+/// How often the clocks of a zone show a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As most times.
+    Once,
+    /// Never: they went forward over it.
+    Skipped,
+    /// Twice: they went back. The first of both is taken.
+    Twice,
+}
+
+/// How often the clocks of a zone show this time.
+pub(crate) fn reading(civil: DateTime, zone: &TimeZone) -> Reading {
+    match zone.to_ambiguous_timestamp(civil).offset() {
+        AmbiguousOffset::Unambiguous { .. } => Reading::Once,
+        // A day without a clock begins when its clocks begin.
+        AmbiguousOffset::Gap { .. } if civil.time() == Time::midnight() => Reading::Once,
+        AmbiguousOffset::Gap { .. } => Reading::Skipped,
+        AmbiguousOffset::Fold { .. } => Reading::Twice,
+    }
+}
+
+/// The wall clock's time that a text without offset says, in the declared format or in ISO 8601.
+pub(crate) fn wall(text: &str, format: Option<&TimeFormat>) -> Option<DateTime> {
+    format.and_then(|format| format.read_wall(text)).or_else(|| civil(text))
 }
 
 /// An ISO 8601 time without offset.

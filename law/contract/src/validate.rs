@@ -3,8 +3,9 @@
 use event::Instant;
 
 use crate::identifiers::PERSON_IDENTIFIERS;
-use crate::model::{Contract, Field, Kind, LegalBasis, Path};
+use crate::model::{Contract, Currency, Field, Kind, LegalBasis, Path};
 use crate::odcs::codes;
+use crate::propose::is_money;
 use crate::{Finding, Severity};
 
 impl Contract {
@@ -26,6 +27,7 @@ impl Contract {
         self.unclassified(&self.fields, "", false, &mut out);
         self.keys(&mut out);
         self.open_identifiers(&mut out);
+        self.currencies(&self.fields, "", &mut out);
         self.advice(&mut out);
         out
     }
@@ -176,6 +178,43 @@ impl Contract {
                     field.line,
                     message,
                 );
+            }
+        }
+    }
+
+    /// An amount without a currency is a number that looks like money.
+    fn currencies(&self, fields: &[Field], within: &str, out: &mut Vec<Finding>) {
+        for field in fields {
+            let path = format!("{within}{}", field.name);
+            match &field.currency {
+                Some(Currency::Field(other)) => {
+                    let found = fields.iter().find(|one| one.name == *other);
+                    let what = match found.map(|one| &one.kind) {
+                        Some(Kind::Text | Kind::Any) => None,
+                        Some(kind) => Some(format!("which is of the type `{}`, not a text", kind.as_str())),
+                        None => Some("which is no field beside it".to_owned()),
+                    };
+                    if let Some(what) = what {
+                        let message = format!("takes the currency of `{path}` from `{other}`, {what}");
+                        let code = codes::NO_SUCH_FIELD;
+                        self.say(out, code, Severity::Error, Some(&path), field.line, message);
+                    }
+                }
+                None if field.scale.is_some() && is_money(&field.name) => {
+                    let message = format!(
+                        "does not say what the amounts of `{path}` are in: `currency: EUR`, or `currencyField` where \
+                         each record says it"
+                    );
+                    self.say(out, codes::CURRENCY, Severity::Warning, Some(&path), field.line, message);
+                }
+                Some(Currency::Code(_)) | None => {}
+            }
+            match &field.kind {
+                Kind::Object(inner) => self.currencies(inner, &format!("{path}."), out),
+                Kind::Array(Some(item)) => {
+                    self.currencies(std::slice::from_ref(item.as_ref()), &format!("{path}."), out);
+                }
+                _ => {}
             }
         }
     }

@@ -1,7 +1,8 @@
 //! YAML with line numbers: a tree in which every node knows where it stands.
 //!
-//! A contract is read from this tree and not by derived types, because unknown keys must become findings with
-//! their line and because one wrong key must not hide the others.
+//! A file that people write is read from this tree and not by derived types, because unknown keys must become findings
+//! with their line and because one wrong key must not hide the others. Use cases are read from it too: there is one
+//! reader, with one set of bounds.
 
 use std::fmt;
 
@@ -17,27 +18,39 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// One node and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) line: u32,
+pub struct Node {
+    /// Its line, counted from 1.
+    pub line: u32,
     /// The text of a scalar as written, where it was not quoted: `1.10` is not `1.1` for a version.
     pub(crate) written: Option<String>,
-    pub(crate) kind: Kind,
+    /// What it is.
+    pub kind: Kind,
 }
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Nothing.
     Null,
+    /// True or false.
     Bool(bool),
+    /// A whole number.
     Int(i128),
+    /// A number.
     Float(f64),
+    /// A text.
     Text(String),
+    /// A list.
     List(Vec<Node>),
+    /// A mapping, in the order of the file.
     Map(Vec<(Node, Node)>),
 }
 
-/// Reads one YAML document.
-pub(crate) fn parse(yaml: &str, file: &str) -> Result<Node, Error> {
+/// Reads one YAML document. Bombs, depth and size are bounded; a key given twice is an error.
+///
+/// # Errors
+/// [`Error::Yaml`], with the line where it is known.
+pub fn parse(yaml: &str, file: &str) -> Result<Node, Error> {
     let unreadable =
         |line: Option<u32>, message: String| Error::Yaml { file: file.to_owned(), line, message };
     if yaml.len() > MAX_BYTES {
@@ -78,25 +91,29 @@ pub(crate) fn parse(yaml: &str, file: &str) -> Result<Node, Error> {
 }
 
 impl Node {
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+    /// The value under a key; `None` where it is no mapping or has no such key.
+    pub fn get(&self, key: &str) -> Option<&Node> {
         self.members().iter().find(|(k, _)| k.text() == Some(key)).map(|(_, v)| v)
     }
 
-    pub(crate) fn members(&self) -> &[(Node, Node)] {
+    /// The members of a mapping.
+    pub fn members(&self) -> &[(Node, Node)] {
         match &self.kind {
             Kind::Map(members) => members,
             _ => &[],
         }
     }
 
-    pub(crate) fn items(&self) -> &[Node] {
+    /// The items of a list.
+    pub fn items(&self) -> &[Node] {
         match &self.kind {
             Kind::List(items) => items,
             _ => &[],
         }
     }
 
-    pub(crate) fn text(&self) -> Option<&str> {
+    /// A text that was written as one.
+    pub fn text(&self) -> Option<&str> {
         match &self.kind {
             Kind::Text(text) => Some(text),
             _ => None,
@@ -104,7 +121,7 @@ impl Node {
     }
 
     /// The text of any scalar, as written.
-    pub(crate) fn scalar(&self) -> Option<String> {
+    pub fn scalar(&self) -> Option<String> {
         match &self.kind {
             Kind::Text(text) => Some(text.clone()),
             Kind::Bool(truth) => Some(self.written.clone().unwrap_or_else(|| truth.to_string())),
@@ -114,12 +131,13 @@ impl Node {
         }
     }
 
-    pub(crate) fn is_null(&self) -> bool {
+    /// True where nothing stands there.
+    pub fn is_null(&self) -> bool {
         matches!(self.kind, Kind::Null)
     }
 
     /// The node as JSON; numbers beyond 64 bits become floats.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         match &self.kind {
             Kind::Null => Value::Null,
             Kind::Bool(truth) => Value::Bool(*truth),
@@ -138,7 +156,7 @@ impl Node {
     }
 
     /// What the node is, as a message shows it.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         match &self.kind {
             Kind::Null => "nothing".into(),
             Kind::List(items) => format!("a list of {}", items.len()),

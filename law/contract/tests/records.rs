@@ -113,13 +113,13 @@ fn types_are_kept_and_text_is_read_where_the_type_asks() {
     check("logicalType: integer", json!(1e300), json!(1e300), &["MR1002"]);
     check("logicalType: number", json!("-1.5e3"), json!(-1500.0), &[]);
     check("logicalType: number", json!("Infinity"), json!("Infinity"), &["MR1002"]);
-    check("logicalType: number", json!("12,50"), json!("12,50"), &["MR1001"]);
+    check("logicalType: number", json!("12,50"), json!("12,50"), &["MR1020"]);
     check("logicalType: number", json!("1e999"), json!("1e999"), &["MR1001"]);
     let comma = "logicalType: number, customProperties: [{property: decimalComma, value: true}]";
     check(comma, json!("12,50"), json!(12.5), &[]);
     check(comma, json!("-1.234.567,8"), json!(-1234567.8), &[]);
-    check(comma, json!("12.50"), json!("12.50"), &["MR1001"]);
-    check(comma, json!("1,2,3"), json!("1,2,3"), &["MR1001"]);
+    check(comma, json!("12.50"), json!("12.50"), &["MR1020"]);
+    check(comma, json!("1,2,3"), json!("1,2,3"), &["MR1020"]);
     check("logicalType: boolean", json!("Ja"), json!(true), &[]);
     check("logicalType: boolean", json!("0"), json!(false), &[]);
     check("logicalType: boolean", json!("2"), json!("2"), &["MR1001"]);

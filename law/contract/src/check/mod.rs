@@ -1,5 +1,6 @@
 //! Judges a bound record: pure, and all findings at once.
 
+mod clock;
 mod scalar;
 
 use std::collections::HashSet;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::finding::{Findings, codes, quoted, shown};
 use crate::limits::{MAX_DEPTH, MAX_ITEMS};
-use crate::model::{Contract, Field, Kind};
+use crate::model::{Contract, Currency, Field, Kind, is_currency};
 use crate::{Finding, Severity, limits};
 use scalar::{
     check_allowed, check_clock, check_date, check_integer, check_number, check_text, check_timestamp, equal,
@@ -61,6 +62,14 @@ impl Contract {
     }
 }
 
+/// What is wrong with one value by the rules of its field; the value is named as the field is.
+pub(crate) fn value(field: &Field, value: &Value) -> Vec<Finding> {
+    let mut findings = Findings::new("");
+    let at = At { up: None, step: Step::Name(&field.name) };
+    check_value(field, value, &at, 0, &mut findings);
+    findings.finish()
+}
+
 /// Where in the record we are; becomes text only when there is something to say.
 #[derive(Clone, Copy)]
 struct At<'a> {
@@ -103,7 +112,12 @@ fn check_fields(
     for field in fields {
         let at = At { up, step: Step::Name(&field.name) };
         match value.get(&field.name) {
-            Some(value) if !value.is_null() => check_value(field, value, &at, depth, findings),
+            Some(found) if !found.is_null() => {
+                check_value(field, found, &at, depth, findings);
+                if let Some(Currency::Field(other)) = &field.currency {
+                    check_currency(&at, other, value.get(other), findings);
+                }
+            }
             _ if field.required => {
                 let path = at.path();
                 findings.add(codes::MISSING, Some(path.clone()), format!("field `{path}` is missing"));
@@ -111,6 +125,25 @@ fn check_fields(
             _ => {}
         }
     }
+}
+
+/// An amount is worth nothing without what it is in.
+fn check_currency(at: &At<'_>, other: &str, said: Option<&Value>, findings: &mut Findings<'_>) {
+    let message = match said {
+        Some(Value::String(code)) if is_currency(code) => return,
+        None | Some(Value::Null) => {
+            format!("field `{}` is an amount without a currency: `{other}` is missing", at.path())
+        }
+        Some(Value::String(code)) if code.trim().is_empty() => {
+            format!("field `{}` is an amount without a currency: `{other}` is empty", at.path())
+        }
+        // The code is no more personal than the fact that it is none.
+        Some(_) => format!(
+            "field `{}` is an amount in a currency that is none: `{other}` must be three capital letters, like `EUR`",
+            at.path()
+        ),
+    };
+    findings.add(codes::CURRENCY, Some(other.to_owned()), message);
 }
 
 fn check_value(field: &Field, value: &Value, at: &At<'_>, depth: usize, findings: &mut Findings<'_>) {
@@ -175,6 +208,12 @@ fn wrong_type(say: &Say<'_>, kind: &Kind, findings: &mut Findings<'_>) {
         say.add(findings, codes::NUMBER, format!("must be a number; {} is none", quoted(text.trim())));
         return;
     }
+    if let (Kind::Integer | Kind::Number, Value::String(text)) = (kind, say.value)
+        && let Some(why) = other_format(text, say.field.rules.decimal_comma)
+    {
+        say.add(findings, codes::NUMBER_FORMAT, format!("{why}: {}", say.shown()));
+        return;
+    }
     let expected = match kind {
         Kind::Text => "a text",
         Kind::Integer => "a whole number",
@@ -188,6 +227,25 @@ fn wrong_type(say: &Say<'_>, kind: &Kind, findings: &mut Findings<'_>) {
         Kind::Any => "anything",
     };
     say.add(findings, codes::TYPE, format!("must be {expected}, not {}", say.shown()));
+}
+
+/// A number as others write it: with a comma where a point is declared, or the other way round.
+fn other_format(text: &str, comma: bool) -> Option<&'static str> {
+    let text = text.trim().trim_start_matches(['-', '+']);
+    let is_numeric = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b',' | b'\'' | b' '))
+        && text.bytes().any(|b| b.is_ascii_digit());
+    if !is_numeric {
+        return None;
+    }
+    match (comma, text.contains(','), text.contains(['.', '\'', ' '])) {
+        (false, true, false) => {
+            Some("is a number with a comma; declare `decimalComma: true` if it parts the decimals")
+        }
+        (false, _, _) => {
+            Some("is a number with marks between its digits; one decimal point is read, nothing else")
+        }
+        (true, ..) => Some("is no number with a decimal comma and points between thousands, as declared"),
+    }
 }
 
 /// Parts that the contract leaves free still have limits.

@@ -226,6 +226,15 @@ pub(super) fn check_date(say: &Say<'_>, text: &str, findings: &mut Findings<'_>)
 }
 
 pub(super) fn check_timestamp(say: &Say<'_>, text: &str, findings: &mut Findings<'_>) {
+    // What could be read in the declared zone has become an instant by now.
+    if let Some(zone) = &say.field.rules.zone
+        && let Some(civil) = time::wall(text, say.field.rules.time.as_ref())
+        && time::reading(civil, zone) == time::Reading::Skipped
+    {
+        let name = zone.iana_name().unwrap_or("the declared zone");
+        let message = format!("is a time that {name} skipped when its clocks went forward: {}", say.shown());
+        return say.add(findings, codes::GAP, message);
+    }
     match text.parse::<event::Instant>() {
         Ok(instant) => check_micros(say, instant.micros(), findings),
         Err(error) => unreadable_time(say, is_unreadable(&error), findings),

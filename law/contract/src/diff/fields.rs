@@ -84,6 +84,15 @@ fn of_field(stream: &str, path: &str, old: &Field, new: &Field, out: &mut Vec<Ch
         };
         say(message, readers, writers);
     }
+    if old.currency != new.currency {
+        let shown = |currency: &Option<crate::Currency>| {
+            currency.as_ref().map_or("no declared currency".to_owned(), ToString::to_string)
+        };
+        let message = format!("is in {}, no longer in {}", shown(&new.currency), shown(&old.currency));
+        let readers = if old.currency.is_some() { Effect::Breaks } else { Effect::Meaning };
+        let must_say = matches!(new.currency, Some(crate::Currency::Field(_)));
+        say(message, readers, if must_say { Effect::Breaks } else { Effect::Meaning });
+    }
     for (message, readers, writers) in rules::changes(&old.rules, &new.rules) {
         say(message, readers, writers);
     }

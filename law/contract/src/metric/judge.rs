@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use event::Version;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -10,10 +11,11 @@ use super::{Metric, Rule, Unit};
 use crate::Contract;
 
 /// Distinct values remembered per rule at most: 16 bytes each.
-const MOST_DISTINCT: usize = 50_000_000;
+pub(super) const MOST_DISTINCT: usize = 50_000_000;
 
 /// Judges the rules of a contract over rows.
 pub struct Judge<'c> {
+    contract: &'c Contract,
     counts: Vec<(&'c Rule, Count)>,
     n_rows: u64,
 }
@@ -27,6 +29,8 @@ struct Count {
 /// What a rule came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
+    /// The version of the contract whose rule it is.
+    pub version: Version,
     /// The rule's name.
     pub rule: String,
     /// The metric.
@@ -49,7 +53,7 @@ impl<'c> Judge<'c> {
     /// For all rules of a contract.
     pub fn new(contract: &'c Contract) -> Self {
         let count = |rule| (rule, Count { n: 0, seen: HashSet::new(), gave_up: false });
-        Self { counts: contract.rules.iter().map(count).collect(), n_rows: 0 }
+        Self { contract, counts: contract.rules.iter().map(count).collect(), n_rows: 0 }
     }
 
     /// True where there is nothing to judge.
@@ -62,26 +66,12 @@ impl<'c> Judge<'c> {
         self.n_rows += 1;
         for (rule, count) in &mut self.counts {
             let counts = match &rule.metric {
-                Metric::Null(field) => value(field.follow(bound)).is_none(),
-                Metric::Missing(field, missing) => {
-                    value(field.follow(bound)).is_none_or(|found| missing.iter().any(|one| same(one, found)))
-                }
-                Metric::Invalid { field, valid, pattern } => {
-                    value(field.follow(bound)).is_some_and(|found| {
-                        let is_listed = valid.is_empty() || valid.iter().any(|one| same(one, found));
-                        let fits = pattern
-                            .as_ref()
-                            .is_none_or(|p| found.as_str().is_some_and(|text| p.is_match(text)));
-                        !(is_listed && fits)
-                    })
-                }
                 Metric::Duplicate(fields) => {
                     let values: Option<Vec<&Value>> =
                         fields.iter().map(|field| value(field.follow(bound))).collect();
                     values.is_some_and(|values| count.repeats(&values))
                 }
-                Metric::Rows => true,
-                Metric::Breaking(comparison) => !comparison.holds(bound),
+                metric => metric.counts(bound),
             };
             count.n += u64::from(counts);
         }
@@ -90,23 +80,54 @@ impl<'c> Judge<'c> {
     /// What the rules came to.
     pub fn verdicts(&self) -> Vec<Verdict> {
         let verdict = |(rule, count): &(&Rule, Count)| {
-            let figure = (!count.gave_up).then_some(match rule.unit {
-                Unit::Rows => count.n as f64,
-                Unit::Percent if self.n_rows == 0 => 0.0,
-                Unit::Percent => 100.0 * count.n as f64 / self.n_rows as f64,
-            });
-            Verdict {
-                rule: rule.name.clone(),
-                metric: rule.metric.as_str(),
-                figure,
-                unit: rule.unit,
-                must_be: rule.bound.words(),
-                holds: figure.is_some_and(|figure| rule.bound.holds(figure)),
-                is_warning: rule.is_warning,
-                line: rule.line,
-            }
+            Verdict::of(rule, self.contract.version, (!count.gave_up).then_some(count.n), self.n_rows)
         };
         self.counts.iter().map(verdict).collect()
+    }
+}
+
+impl Verdict {
+    /// What a rule came to.
+    ///
+    /// * `n`: what it counted; `None` where there was too much to count
+    pub fn of(rule: &Rule, version: Version, n: Option<u64>, n_rows: u64) -> Self {
+        let figure = n.map(|n| match rule.unit {
+            Unit::Rows => n as f64,
+            Unit::Percent if n_rows == 0 => 0.0,
+            Unit::Percent => 100.0 * n as f64 / n_rows as f64,
+        });
+        Self {
+            version,
+            rule: rule.name.clone(),
+            metric: rule.metric.as_str(),
+            figure,
+            unit: rule.unit,
+            must_be: rule.bound.words(),
+            holds: figure.is_some_and(|figure| rule.bound.holds(figure)),
+            is_warning: rule.is_warning,
+            line: rule.line,
+        }
+    }
+}
+
+impl Metric {
+    /// True where a row counts by itself. Whether it repeats another ([`Metric::Duplicate`]) no row says alone: false.
+    pub fn counts(&self, bound: &Value) -> bool {
+        match self {
+            Self::Null(field) => value(field.follow(bound)).is_none(),
+            Self::Missing(field, missing) => {
+                value(field.follow(bound)).is_none_or(|found| missing.iter().any(|one| same(one, found)))
+            }
+            Self::Invalid { field, valid, pattern } => value(field.follow(bound)).is_some_and(|found| {
+                let is_listed = valid.is_empty() || valid.iter().any(|one| same(one, found));
+                let fits =
+                    pattern.as_ref().is_none_or(|p| found.as_str().is_some_and(|text| p.is_match(text)));
+                !(is_listed && fits)
+            }),
+            Self::Duplicate(_) => false,
+            Self::Rows => true,
+            Self::Breaking(comparison) => !comparison.holds(bound),
+        }
     }
 }
 
@@ -135,10 +156,13 @@ impl Count {
 }
 
 /// Equal numbers have one text: `1.0` and `1` are the same value; `1` and `"1"` are not.
-fn canonical(value: &Value) -> String {
+pub fn canonical(value: &Value) -> String {
     match value {
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (None, Some(float)) if float.fract() == 0.0 && float.abs() < 9e15 => format!("{float:.0}"),
+            (None, Some(float)) if float.fract() == 0.0 && float.abs() < 9e15 => {
+                // 0 and -0 are one number.
+                format!("{:.0}", float + 0.0)
+            }
             _ => number.to_string(),
         },
         other => other.to_string(),

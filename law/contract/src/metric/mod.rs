@@ -12,6 +12,7 @@
 //! With `unit: percent` the figure is the share of all rows, 0 of none. `mustBeBetween` includes both ends,
 //! `mustNotBeBetween` excludes both.
 
+mod columns;
 mod compare;
 mod judge;
 mod read;
@@ -21,8 +22,9 @@ use serde_json::Value;
 
 use crate::model::Path;
 
+pub use columns::{ColumnJudge, ColumnKind, ColumnTold, Values};
 pub use compare::Comparison;
-pub use judge::{Judge, Verdict};
+pub use judge::{Judge, Verdict, canonical};
 pub(crate) use read::{on_field, on_rows};
 
 /// One rule.
@@ -154,5 +156,7 @@ impl Metric {
     }
 }
 
+#[cfg(test)]
+mod column_tests;
 #[cfg(test)]
 mod tests;

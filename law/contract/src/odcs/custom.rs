@@ -1,14 +1,15 @@
 //! Our extensions: what stands under `customProperties` of the contract or of its schema object.
 
 use event::{Instant, Span};
+use jiff::tz::TimeZone;
 
 use super::reading::{Reading, codes};
 use crate::Severity;
-use crate::model::{LegalBasis, Path, Purpose, SubjectKey};
+use crate::model::{LegalBasis, Path, Purpose, SubjectKey, is_currency};
 use crate::yaml::{Kind, Node};
 
 /// The words we read at the contract; `(word, what it is)`.
-pub(super) const CONTRACT_WORDS: [&str; 15] = [
+pub(super) const CONTRACT_WORDS: [&str; 18] = [
     "stream",
     "source",
     "owner",
@@ -24,12 +25,19 @@ pub(super) const CONTRACT_WORDS: [&str; 15] = [
     "traits",
     "dedupKey",
     "legalBasis",
+    "timeZone",
+    "decimalComma",
+    "currency",
 ];
 
 #[derive(Default)]
 pub(super) struct Custom {
     pub(super) stream: Option<String>,
     pub(super) sources: Vec<String>,
+    pub(super) source_line: Option<u32>,
+    pub(super) zone: Option<TimeZone>,
+    pub(super) decimal_comma: bool,
+    pub(super) currency: Option<String>,
     pub(super) owner: Option<String>,
     pub(super) purposes: Vec<Purpose>,
     pub(super) retention: Option<Span>,
@@ -70,7 +78,13 @@ impl Custom {
         let what = format!("`{name}`");
         match name {
             "stream" => self.stream = reading.text(value, &what),
-            "source" => self.sources = reading.texts(value, &what),
+            "source" => {
+                self.sources = reading.texts(value, &what);
+                self.source_line = Some(line);
+            }
+            "timeZone" => self.zone = zone(value, &what, reading),
+            "decimalComma" => self.decimal_comma = reading.truth(value, &what).unwrap_or_default(),
+            "currency" => self.currency = currency(value, &what, reading),
             "owner" => self.owner = reading.text(value, &what),
             "purposes" => self.purposes = purposes(value, reading),
             "retention" => self.retention = parsed(value, &what, reading),
@@ -125,6 +139,33 @@ pub(super) fn near_miss(name: &str, ours: &[&str], line: u32, reading: &mut Read
         let message = format!("custom property `{name}` is not read; `{meant}` is meant");
         reading.push(codes::UNKNOWN, Severity::Warning, None, line, message);
     }
+}
+
+/// A zone by its IANA name.
+pub(super) fn zone(node: &Node, what: &str, reading: &mut Reading<'_>) -> Option<TimeZone> {
+    let name = reading.text(node, what)?;
+    match TimeZone::get(&name) {
+        Ok(zone) => Some(zone),
+        Err(_) => {
+            let message = format!("{what}: the time zone `{name}` is not known, like `Europe/Berlin`");
+            reading.error(codes::RULE, node.line, message);
+            None
+        }
+    }
+}
+
+/// A currency by its three letters.
+pub(super) fn currency(node: &Node, what: &str, reading: &mut Reading<'_>) -> Option<String> {
+    let code = reading.text(node, what)?;
+    if is_currency(&code) {
+        return Some(code);
+    }
+    let message = format!(
+        "{what} is {}, which is no currency: three capital letters are due, like `EUR`",
+        node.shown()
+    );
+    reading.error(codes::CURRENCY, node.line, message);
+    None
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(

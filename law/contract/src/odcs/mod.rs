@@ -3,7 +3,9 @@
 //! What the standard knows and we do not use gives an info finding, never an error: the file stays the user's,
 //! and other tools read it too.
 
+mod contradictions;
 mod custom;
+mod promise;
 pub(crate) mod property;
 mod quality;
 pub(crate) mod reading;
@@ -11,16 +13,17 @@ mod standard;
 
 use std::sync::Arc;
 
-use event::{Span, StreamName, Version};
+use event::{StreamName, Version};
 
+use crate::Pointer;
 use crate::metric;
-use crate::model::{Contract, Field, Kind, Path, SubjectKey};
+use crate::model::{Contract, Field, Kind, Path, Promised, SubjectKey, Zoned};
 use crate::shape::Shape;
 use crate::yaml::{self, Node};
-use crate::{Classification, Error, Finding, Severity};
+use crate::{Classification, Error, Finding};
 use custom::Custom;
-use reading::Reading;
 pub(crate) use reading::codes;
+use reading::{Defaults, Reading};
 pub use standard::lacks_of_the_standard;
 
 /// What a contract file holds.
@@ -78,8 +81,11 @@ impl Contract {
         let mut reading = Reading::new(file, &name);
         top_level_keys(&root, &mut reading);
         let yaml_text: Arc<str> = yaml_text.into();
+        let objects = root.get("schema").map(Node::items).unwrap_or_default();
+        let names = names_of(objects, &name);
+        promise::strangers(&root, &names.iter().map(String::as_str).collect::<Vec<_>>(), &mut reading);
         let mut contracts = Vec::new();
-        for object in root.get("schema").map(Node::items).unwrap_or_default() {
+        for object in objects {
             let stream = text_at(object, "name").unwrap_or_else(|| name.clone());
             contracts.push(contract(&root, Some(object), stream, version, &yaml_text, &mut reading));
         }
@@ -98,6 +104,13 @@ impl Contract {
         findings.sort_by_key(|f| f.line);
         Ok(Parsed { contract, others: contracts.collect(), findings })
     }
+}
+
+/// What the schema objects of a file are called, and the file itself.
+fn names_of(objects: &[Node], file: &str) -> Vec<String> {
+    let keys = ["name", "physicalName"];
+    let names = objects.iter().flat_map(|object| keys.into_iter().filter_map(|key| text_at(object, key)));
+    names.chain(std::iter::once(file.to_owned())).filter(|name| !name.is_empty()).collect()
 }
 
 /// Refuses what is no ODCS v3 contract, and takes its version.
@@ -149,13 +162,6 @@ fn top_level_keys(root: &Node, reading: &mut Reading<'_>) {
             reading.shape(value, "`schema`", "a list of objects");
         }
     }
-    for sla in root.get("slaProperties").map(Node::items).unwrap_or_default() {
-        let property = text_at(sla, "property").unwrap_or_default();
-        if property != "retention" {
-            let message = format!("service level `{property}` is read by other tools, not by this one");
-            reading.info(codes::IGNORED, sla.line, message);
-        }
-    }
 }
 
 fn text_at(node: &Node, key: &str) -> Option<String> {
@@ -170,12 +176,17 @@ fn contract(
     yaml_text: &Arc<str>,
     reading: &mut Reading<'_>,
 ) -> Contract {
-    reading.stream = name;
+    reading.stream.clone_from(&name);
     reading.rules.clear();
     let custom = Custom::read(root, object, reading);
     if let Some(stream) = &custom.stream {
         reading.stream.clone_from(stream);
     }
+    reading.defaults = Defaults {
+        zone: custom.zone.clone(),
+        decimal_comma: custom.decimal_comma,
+        currency: custom.currency.clone(),
+    };
     let base = base_pointer(&custom.sources);
     let mut fields = match object {
         Some(object) => schema_object(object, &base, reading),
@@ -193,15 +204,35 @@ fn contract(
     let known_at = custom.known_at.map(resolve);
     let description = object.and_then(|o| text_at(o, "description")).or_else(|| description(root));
     let shape = Shape::new(&fields);
+    let mut zoned = Vec::new();
+    zoned_fields(&fields, "", &Pointer::default(), &mut zoned);
     let identifiers = identifiers(&fields, &subject_key);
     let rules = known_rules(std::mem::take(&mut reading.rules), &fields, reading);
+    let stream = reading.stream.clone();
+    let file_name = text_at(root, "name").unwrap_or_default();
+    let all = names_of(root.get("schema").map(Node::items).unwrap_or_default(), &file_name);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let physical = object.and_then(|o| text_at(o, "physicalName")).unwrap_or_else(|| name.clone());
+    let promises =
+        promise::service_levels(root, &all, &[name.as_str(), physical.as_str(), stream.as_str()], reading);
+    let kept = promises.iter().find(|one| one.what == Promised::Retention).map(|one| one.within);
+    let relationships = object.map(|o| promise::relationships(o, &stream, reading)).unwrap_or_default();
+    let line = object.map_or(root.line, |o| o.line).max(1);
+    if let (Some(said), Some(promised)) =
+        (custom.retention, promises.iter().find(|p| p.what == Promised::Retention))
+        && said != promised.within
+    {
+        let message =
+            format!("`{}` contradicts the custom property `retention`, which says {said}", promised.written);
+        reading.error(codes::SERVICE_LEVEL, promised.line, message);
+    }
     Contract {
         stream: StreamName::new(&reading.stream),
         version,
         description,
         owner: custom.owner.or_else(|| owner(root)),
         purposes: custom.purposes,
-        retention: custom.retention.or_else(|| sla_retention(root, reading)),
+        retention: custom.retention.or(kept),
         live_since: custom.live_since,
         consent_basis: custom.consent_basis,
         sources: custom.sources,
@@ -214,11 +245,15 @@ fn contract(
         dedup_key,
         fields,
         rules,
+        promises,
+        relationships,
         file: reading.file.to_owned(),
-        line: object.map_or(root.line, |o| o.line).max(1),
+        line,
         yaml: Arc::clone(yaml_text),
         identifiers,
         shape,
+        zoned,
+        source_line: custom.source_line.unwrap_or(line),
     }
 }
 
@@ -365,6 +400,21 @@ fn paths(fields: &[Field], prefix: &str, out: &mut Vec<(Path, Option<String>)>) 
     }
 }
 
+/// The timestamps that are read in a declared zone, those inside of lists left out.
+fn zoned_fields(fields: &[Field], prefix: &str, at: &Pointer, out: &mut Vec<Zoned>) {
+    for field in fields {
+        let (path, source) = (format!("{prefix}{}", field.name), at.join(&field.source));
+        match (&field.kind, &field.rules.zone) {
+            (Kind::Object(inner), _) => zoned_fields(inner, &format!("{path}."), &source, out),
+            (Kind::Timestamp, Some(zone)) => {
+                let (format, zone) = (field.rules.time.clone(), zone.clone());
+                out.push(Zoned { path, source, format, zone, is_open: !field.effective.is_sealed() });
+            }
+            _ => {}
+        }
+    }
+}
+
 fn description(root: &Node) -> Option<String> {
     let node = root.get("description")?;
     node.scalar().or_else(|| text_at(node, "purpose"))
@@ -384,25 +434,4 @@ fn owner(root: &Node) -> Option<String> {
         let role = roles.iter().find(|r| is_owner(text_at(r, "role")))?;
         text_at(role, "firstLevelApprovers").or_else(|| text_at(role, "role"))
     })
-}
-
-fn sla_retention(root: &Node, reading: &mut Reading<'_>) -> Option<Span> {
-    let rules = root.get("slaProperties").map(Node::items).unwrap_or_default();
-    let rule = rules.iter().find(|r| text_at(r, "property").as_deref() == Some("retention"))?;
-    let unit = match text_at(rule, "unit").unwrap_or_default().to_lowercase().as_str() {
-        "y" | "yr" | "year" | "years" => "y",
-        "d" | "day" | "days" => "d",
-        "h" | "hour" | "hours" => "h",
-        "w" | "week" | "weeks" => "w",
-        _ => "",
-    };
-    let written = format!("{}{unit}", text_at(rule, "value").unwrap_or_default());
-    match written.parse() {
-        Ok(span) => Some(span),
-        Err(_) => {
-            let message = format!("retention `{written}` is no length of time, like value 3 with unit y");
-            reading.push(codes::SHAPE, Severity::Error, None, rule.line, message);
-            None
-        }
-    }
 }

@@ -3,10 +3,11 @@
 use jiff::tz::TimeZone;
 use regex::RegexBuilder;
 
+use super::contradictions;
 use super::custom;
 use super::quality;
 use super::reading::{Reading, codes};
-use crate::model::{Classification, Field, Kind, Limit, Rules, TextFormat};
+use crate::model::{Classification, Currency, Field, Kind, Limit, Rules, TextFormat};
 use crate::time::{self, TimeFormat};
 use crate::yaml::{self, Node};
 use crate::{Pointer, Severity};
@@ -42,7 +43,18 @@ const KNOWN: [&str; 28] = [
     "items",
 ];
 
-const WORDS: [&str; 7] = ["identifier", "scale", "source", "enum", "decimalComma", "timeUnit", "format"];
+const WORDS: [&str; 10] = [
+    "identifier",
+    "scale",
+    "source",
+    "enum",
+    "decimalComma",
+    "timeUnit",
+    "timeZone",
+    "currency",
+    "currencyField",
+    "format",
+];
 
 /// The properties of an object. `base` is where their bare names lie in the raw record.
 pub(super) fn read_list(
@@ -84,6 +96,7 @@ fn read(node: &Node, name: String, base: &str, within: Option<&str>, reading: &m
         effective: Classification::Personal,
         identifier: None,
         scale: None,
+        currency: None,
         source: member_of(base, &raw_name),
         description: node.get("description").and_then(Node::scalar),
         rules: Rules::default(),
@@ -91,6 +104,12 @@ fn read(node: &Node, name: String, base: &str, within: Option<&str>, reading: &m
         name,
     };
     let custom = custom::properties(node, reading);
+    field.rules.zone = reading.defaults.zone.clone().filter(|_| matches!(field.kind, Kind::Timestamp));
+    field.rules.decimal_comma = reading.defaults.decimal_comma && is_number(&field.kind);
+    // Of several words about a zone, the nearest counts.
+    for (word, value, _) in custom.iter().filter(|(word, ..)| word == "timeZone") {
+        field.rules.zone = custom::zone(value, &format!("`{word}` of `{path}`"), reading);
+    }
     // The zone and the format are needed before limits of times are read.
     if let Some(options) = node.get("logicalTypeOptions") {
         options_of(options, &mut field, &path, reading);
@@ -98,9 +117,16 @@ fn read(node: &Node, name: String, base: &str, within: Option<&str>, reading: &m
     for (word, value, line) in custom {
         take_word(&mut field, &word, value, line, base, reading);
     }
+    if field.currency.is_none() && field.scale.is_some() && is_number(&field.kind) {
+        field.currency = reading.defaults.currency.clone().map(Currency::Code);
+    }
     quality::rules(node, &path, &mut field, reading);
-    contradictions(&field, &path, reading);
+    contradictions::find(&field, &path, reading);
     field
+}
+
+fn is_number(kind: &Kind) -> bool {
+    matches!(kind, Kind::Integer | Kind::Number)
 }
 
 fn member_of(base: &str, name: &str) -> Pointer {
@@ -239,7 +265,10 @@ fn take_word(field: &mut Field, word: &str, value: &Node, line: u32, base: &str,
                 None => None,
             };
         }
-        "format" => {}
+        "currency" => field.currency = custom::currency(value, &what, reading).map(Currency::Code),
+        "currencyField" => field.currency = reading.text(value, &what).map(Currency::Field),
+        // Read before, or ODCS's own.
+        "format" | "timeZone" => {}
         other => custom::near_miss(other, &WORDS, line, reading),
     }
 }
@@ -425,35 +454,4 @@ fn width(node: &Node, what: &str, reading: &mut Reading<'_>) -> Option<(i128, i1
         }
     };
     Some(range)
-}
-
-fn contradictions(field: &Field, path: &str, reading: &mut Reading<'_>) {
-    let rules = &field.rules;
-    let mut complain = |message: String| {
-        reading.push(codes::RULE, Severity::Error, Some(path), field.line, message);
-    };
-    if let (Some(min), Some(max)) = (&rules.min, &rules.max) {
-        let impossible = match (min.micros, max.micros) {
-            (Some(min), Some(max)) => min > max,
-            _ => min.number > max.number,
-        };
-        if impossible {
-            complain(format!(
-                "nothing fits `{path}`: minimum {} is above maximum {}",
-                min.written, max.written
-            ));
-        }
-    }
-    for (least, most, what) in
-        [(rules.min_chars, rules.max_chars, "characters"), (rules.min_items, rules.max_items, "items")]
-    {
-        if let (Some(least), Some(most)) = (least, most)
-            && least > most
-        {
-            complain(format!("nothing fits `{path}`: at least {least} and at most {most} {what}"));
-        }
-    }
-    if field.scale.is_some() && !matches!(field.kind, Kind::Number | Kind::Integer) {
-        complain(format!("`scale` of `{path}` means nothing for the type `{}`", field.kind.as_str()));
-    }
 }

@@ -23,6 +23,8 @@ pub(crate) mod codes {
     pub(crate) const NOBODYS: &str = "MR1117";
     pub(crate) const NO_FIELDS: &str = "MR1118";
     pub(crate) const STANDARD: &str = "MR1122";
+    pub(crate) const SERVICE_LEVEL: &str = "MR1125";
+    pub(crate) const CURRENCY: &str = "MR1126";
 }
 
 pub(crate) struct Reading<'a> {
@@ -31,11 +33,30 @@ pub(crate) struct Reading<'a> {
     pub(super) findings: Vec<Finding>,
     /// Quality rules of the schema object being read.
     pub(super) rules: Vec<Rule>,
+    /// What the contract says once for all its fields.
+    pub(super) defaults: Defaults,
+}
+
+/// What a contract says once for all its fields, unless one says otherwise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Defaults {
+    /// The zone of timestamps without one.
+    pub(super) zone: Option<jiff::tz::TimeZone>,
+    /// True where numbers in texts have a decimal comma.
+    pub(super) decimal_comma: bool,
+    /// What money is in.
+    pub(super) currency: Option<String>,
 }
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(file: &'a str, stream: &str) -> Self {
-        Self { file, stream: stream.to_owned(), findings: Vec::new(), rules: Vec::new() }
+        Self {
+            file,
+            stream: stream.to_owned(),
+            findings: Vec::new(),
+            rules: Vec::new(),
+            defaults: Defaults::default(),
+        }
     }
 
     pub(crate) fn push(

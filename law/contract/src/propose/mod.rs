@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{Classification, names_somebody};
 use column::{Column, Proposed};
 use words::Guess;
+pub(crate) use words::is_money;
 
 /// A commented ODCS v3 file for the records in `sample`, fields sorted by name.
 pub fn propose(name: &str, sample: &[Value]) -> String {

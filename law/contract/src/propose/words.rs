@@ -298,7 +298,7 @@ pub(super) fn is_key(name: &str) -> bool {
 }
 
 /// True where a name sounds like money.
-pub(super) fn is_money(name: &str) -> bool {
+pub(crate) fn is_money(name: &str) -> bool {
     const MONEY: [&str; 19] = [
         "price", "amount", "total", "revenue", "cost", "value", "preis", "betrag", "umsatz", "kosten",
         "spend", "sales", "discount", "disc", "rabatt", "wert", "fee", "tax", "balance",
