@@ -12,7 +12,7 @@ use crate::money::Cents;
 use crate::outcome::{OUTCOMES, Outcome, SENDS, Send, SendStatus};
 use crate::record::{DECISION_VERSION, DECISIONS};
 use crate::rows::{
-    Assigned, Contact, OpenReservation, OutcomeRow, SendState, Standing, StoredDecision, StoredFinding, Used,
+    Assigned, Contact, OpenReservation, OutcomeRow, SendState, Standing, StoredFinding, Used,
 };
 use crate::tables::{Due, Tables};
 use crate::tally::{Tally, kind_of};
@@ -123,16 +123,6 @@ fn decided(tables: &mut Tables, record: &Record, decision: Slim) -> Result<(), E
         return Ok(());
     }
     let subject = record.subject;
-    let cells = record.payload.cells.iter();
-    tables.decisions.put(
-        record.id,
-        StoredDecision {
-            subject,
-            open: record.payload.open.to_vec(),
-            cells: cells.map(|cell| (cell.column.to_string(), cell.sealed.to_vec())).collect(),
-            key_epoch: record.key_epoch,
-        },
-    );
     // The first assigned arm stays, whatever a later decision says.
     let assigned = (decision.holdout.salt.clone(), subject);
     if tables.holdouts.get(&assigned)?.is_none() {
@@ -158,6 +148,7 @@ fn decided(tables: &mut Tables, record: &Record, decision: Slim) -> Result<(), E
         cost: reservation.as_ref().map_or(Cents::ZERO, |r| r.amount),
         grant: reservation.as_ref().and_then(|r| r.grant),
         held_out: decision.holdout.arm.held_out,
+        salt: decision.holdout.salt,
         success: decision.goal.success,
         within: decision.goal.within,
         success_value: decision.goal.value,

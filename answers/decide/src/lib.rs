@@ -70,7 +70,7 @@ pub use report::{ChannelTally, Collector, Group, Report, Uplift};
 pub use reproduce::{Mismatch, reproduce, reproduce_with};
 pub use rows::{
     Account, Assigned, BudgetTerms, Contact, Grant, OpenReservation, OutcomeRow, Outstanding, Purse,
-    SendState, Standing, StoredDecision, StoredFinding, Used,
+    SendState, Standing, StoredFinding, Used,
 };
 pub use situation::{Allowance, Arm, CapState, Consent, Score, Situation};
 pub use stats::Estimate;

@@ -4,35 +4,6 @@ use event::{Instant, RecordId, Span, Subject};
 use serde::{Deserialize, Serialize};
 
 use crate::money::Cents;
-use crate::record::{DecisionRecord, EVIDENCE_COLUMN};
-
-/// A decision's payload as it came, sealed parts still sealed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StoredDecision {
-    /// The subject it is recorded under.
-    pub subject: Subject,
-    /// The payload's open JSON.
-    pub open: Vec<u8>,
-    /// Sealed parts: column and bytes.
-    pub cells: Vec<(String, Vec<u8>)>,
-    /// The epoch of the subject's key they are sealed under.
-    pub key_epoch: u32,
-}
-
-impl StoredDecision {
-    /// The sealed evidence, where there is any.
-    pub fn sealed_evidence(&self) -> Option<&[u8]> {
-        self.cells.iter().find(|(column, _)| column == EVIDENCE_COLUMN).map(|(_, sealed)| sealed.as_slice())
-    }
-
-    /// The decision; `evidence` is what [`StoredDecision::sealed_evidence`] opened to.
-    ///
-    /// # Errors
-    /// [`crate::Error::Record`] where it is no decision of a version this build reads.
-    pub fn read(&self, evidence: Option<&[u8]>) -> Result<DecisionRecord, crate::Error> {
-        DecisionRecord::from_parts(&self.open, evidence)
-    }
-}
 
 /// What became of a decision so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +24,8 @@ pub struct Standing {
     pub grant: Option<RecordId>,
     /// True for a held-out profile.
     pub held_out: bool,
+    /// The salt of the holdout it belongs to.
+    pub salt: String,
     /// Kinds of outcomes that are its success.
     pub success: Vec<String>,
     /// How long after it.

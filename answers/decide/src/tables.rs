@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use event::{Instant, RecordId, Subject};
+use event::{Instant, Position, RecordId, Subject};
 use store::{Digest, Error, Key, Pending, Scope, Stored, Table, Value};
 
 use crate::rows::{
-    Account, Assigned, BudgetTerms, Contact, OpenReservation, Outstanding, Purse, Standing, StoredDecision,
+    Account, Assigned, BudgetTerms, Contact, OpenReservation, Outstanding, Purse, Standing,
     StoredFinding, Used,
 };
 use crate::tally::Tally;
@@ -16,7 +16,8 @@ use crate::tally::Tally;
 pub struct Tables {
     #[cfg(test)]
     scope: Scope,
-    pub(crate) decisions: Table<RecordId, StoredDecision>,
+    /// Where decisions lie in the journal, which holds them whole: a second copy here would be most of what a commit writes.
+    pub(crate) places: Index<RecordId, u64>,
     pub(crate) standings: Table<RecordId, Standing>,
     pub(crate) open: Table<Due, OpenReservation>,
     pub(crate) slots: Index<u64, u32>,
@@ -96,7 +97,7 @@ impl Tables {
         Self {
             #[cfg(test)]
             scope: scope.clone(),
-            decisions: Table::open(scope, "decide.decisions"),
+            places: Index(Table::open(scope, "decide.places")),
             standings: Table::open(scope, "decide.standings"),
             open: Table::open(scope, "decide.open"),
             slots: Index(Table::open(scope, "decide.slots")),
@@ -121,7 +122,7 @@ impl Tables {
     /// Every table, for the loop.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
         vec![
-            &mut self.decisions,
+            &mut self.places,
             &mut self.standings,
             &mut self.open,
             &mut self.slots,
@@ -138,12 +139,23 @@ impl Tables {
         ]
     }
 
-    /// A decision by its id, where this partition has it.
+    /// Remembers where in this partition of the journal a decision lies; of two with one id, the first.
     ///
     /// # Errors
     /// [`Error`] where the store fails.
-    pub fn decision(&self, id: RecordId) -> Result<Option<Arc<StoredDecision>>, Error> {
-        self.decisions.peek(&id)
+    pub fn place(&mut self, decision: RecordId, at: Position) -> Result<(), Error> {
+        if self.places.0.get(&decision)?.is_none() {
+            self.places.0.put(decision, at.0);
+        }
+        Ok(())
+    }
+
+    /// Where in this partition of the journal a decision lies.
+    ///
+    /// # Errors
+    /// [`Error`] where the store fails.
+    pub fn place_of(&self, decision: RecordId) -> Result<Option<Position>, Error> {
+        Ok(self.places.0.peek(&decision)?.map(|at| Position(*at)))
     }
 
     /// What became of a decision, where this partition has it.

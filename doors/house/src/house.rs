@@ -477,7 +477,7 @@ pub(crate) fn fingerprint(project: &Project, layout: &Layout) -> Result<String, 
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     };
-    add("folds 5");
+    add("folds 6");
     for contract in project.contracts.iter() {
         add(contract.yaml());
     }

@@ -6,7 +6,7 @@ use decide::{
     Collector, DecisionRecord, Explanation, OUTCOMES, Outcome, Report, Send, SendState, SendStatus, Standing,
     Tally,
 };
-use event::{Instant, RecordId, Subject};
+use event::{Cell, Instant, RecordId, Subject};
 use policy::{Action, Principal};
 
 use crate::Error;
@@ -70,14 +70,19 @@ impl House {
     pub fn decision(&self, principal: &Principal, id: RecordId) -> Result<DecisionRecord, Error> {
         let (subject, _) = self.standing_of(id)?;
         let missing = || Error::NotFound { what: "decision", id: id.to_string() };
-        let stored = self.in_partition(subject, |rooms| rooms.decisions.decision(id))?.ok_or_else(missing)?;
-        let sealed = stored.sealed_evidence();
-        let record = stored.read(None)?;
-        let Some(sealed) = sealed else { return Ok(record) };
+        let at = self.in_partition(subject, |rooms| rooms.decisions.place_of(id))?.ok_or_else(missing)?;
+        let mut tail = self.engine().journal().tail(self.partition_of(subject), at);
+        let stored = tail.next(1, None).map_err(process::Error::from)?;
+        let stored = stored.iter().map(|(_, record)| record).find(|record| record.id == id);
+        let stored = stored.ok_or_else(missing)?;
+        let record = DecisionRecord::from_parts(&stored.payload.open, None)?;
+        let evidence = stored.payload.cells.iter().find(|cell| cell.column.as_ref() == decide::EVIDENCE_COLUMN);
+        let Some(Cell { sealed, .. }) = evidence else { return Ok(record) };
         // LAW 3: evidence is personal, and opened under a grant only.
         let grant = self.grant(principal, Action::Decide, &record.purpose, subject)?;
         let opened = grant.unseal(self.vault(), subject, decide::EVIDENCE_COLUMN, EVIDENCE_SCHEMA, sealed)?;
-        Ok(stored.read(opened.as_ref().map(|plain| plain.as_slice()))?)
+        let opened = opened.as_ref().map(|plain| plain.as_slice());
+        Ok(DecisionRecord::from_parts(&stored.payload.open, opened)?)
     }
 
     /// Why a decision came out as it did, and what came of it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use contract::{Bound, Contracts};
-use event::{BatchId, Record, StreamName};
+use event::{BatchId, Position, Record, StreamName};
 use feature::{FeatureFold, Views};
 use policy::{ConsentFold, KeyFold};
 use process::Shard;
@@ -172,7 +172,7 @@ impl Rooms {
 }
 
 impl Shard for Rooms {
-    fn fold(&mut self, record: &Record, out: &mut Emissions) -> Result<(), store::Error> {
+    fn fold(&mut self, at: Position, record: &Record, out: &mut Emissions) -> Result<(), store::Error> {
         if record.batch.is_some_and(|batch| self.composition.undone.contains(&batch)) {
             return Ok(());
         }
@@ -196,6 +196,10 @@ impl Shard for Rooms {
             crate::capturing::CAPTURES => crate::capturing::CaptureFold.fold(&mut self.captures, record, out),
             imports::IMPORTS => ImportFold.fold(&mut self.imports, record, out),
             registry::RELEASES => registry::ReleaseFold.fold(&mut self.releases, record, out),
+            decide::DECISIONS => {
+                self.decisions.place(record.id, at)?;
+                decide::DecideFold.fold(&mut self.decisions, record, out)
+            }
             _ => decide::DecideFold.fold(&mut self.decisions, record, out),
         }
     }

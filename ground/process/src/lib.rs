@@ -15,16 +15,17 @@ pub use duplicates::Duplicates;
 pub use engine::{Engine, Health, Options, Receipt};
 pub use replay::{Progress, replay};
 
-use event::Record;
+use event::{Position, Record};
 use store::{Emissions, Stored};
 
 /// One partition's composed folds and their tables.
 pub trait Shard: Send + Sync + 'static {
-    /// Folds one record. Called in order, each record once within the dedup horizon.
+    /// Folds one record, which lies at `at` of this partition. Called in order, each record once within the dedup
+    /// horizon. What is kept of `at` differs with the number of partitions and belongs in partial tables only.
     ///
     /// # Errors
     /// [`store::Error`] only where the store fails; the loop of this partition then stops and says so.
-    fn fold(&mut self, record: &Record, out: &mut Emissions) -> Result<(), store::Error>;
+    fn fold(&mut self, at: Position, record: &Record, out: &mut Emissions) -> Result<(), store::Error>;
 
     /// Every table the folds change.
     fn stored(&mut self) -> Vec<&mut dyn Stored>;

@@ -98,7 +98,7 @@ fn partition_loop<S: Shard>(
     while let Ok(chunk) = inbox.recv() {
         for (position, record) in &chunk {
             if dedup.is_new(identity(record), *position) {
-                shard.fold(record, &mut out)?;
+                shard.fold(*position, record, &mut out)?;
                 if !out.is_empty() {
                     out.take();
                 }

@@ -66,7 +66,7 @@ fn fold<S: Shard>(
                 part.n_duplicates.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
-            shard.fold(record, &mut out)?;
+            shard.fold(*position, record, &mut out)?;
             if !out.is_empty() {
                 emitted.append(&mut out.take());
             }

@@ -31,7 +31,7 @@ impl Counter {
 }
 
 impl Shard for Counter {
-    fn fold(&mut self, record: &Record, out: &mut Emissions) -> Result<(), store::Error> {
+    fn fold(&mut self, _: Position, record: &Record, out: &mut Emissions) -> Result<(), store::Error> {
         if record.stream.as_str() == "told" {
             return self.told.update(&record.subject, |n| *n += 1);
         }
@@ -213,7 +213,7 @@ fn state_of_another_journal_is_refused() {
 fn a_failing_fold_stops_its_partition_and_says_so() {
     struct Broken;
     impl Shard for Broken {
-        fn fold(&mut self, record: &Record, _: &mut Emissions) -> Result<(), store::Error> {
+        fn fold(&mut self, _: Position, record: &Record, _: &mut Emissions) -> Result<(), store::Error> {
             if record.occurred_at.micros() >= 0 {
                 return Err(store::Error::Corrupt { table: "t".into(), reason: "on purpose".into() });
             }

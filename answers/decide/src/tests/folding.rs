@@ -192,12 +192,3 @@ fn a_flood_of_outcomes_ends() {
     assert_eq!(house.codes(), ["MR5024"]);
 }
 
-#[test]
-fn a_decision_is_found_again_as_it_was() {
-    let (mut house, record) = (House::new(), acting());
-    house.decide(&record);
-    let stored = house.tables.decision(record.decision).unwrap().unwrap();
-    let personal = record.personal_part().unwrap().unwrap();
-    assert_eq!(stored.read(Some(&personal)).unwrap(), record);
-    assert_eq!(stored.sealed_evidence(), None);
-}
