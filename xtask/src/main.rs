@@ -52,7 +52,7 @@ enum Task {
     },
     /// Runs every acceptance item of one area on real data: item, figure, bar, verdict.
     Show {
-        /// `spine`, later `data`, `law`, …
+        /// `spine`, `data` or `law`.
         area: String,
         /// Only these items.
         #[arg(long)]

@@ -27,7 +27,9 @@ impl House {
             return Err(wrong("the directory is not empty".to_owned()));
         }
         std::fs::create_dir_all(to).map_err(|e| wrong(e.to_string()))?;
-        let mut n_bytes = self.copy_journal(&to.join("data/journal")).map_err(&wrong)?;
+        // Before the journal: what is signed must be there.
+        let mut n_bytes = self.copy_audit(&to.join("data/audit"))?;
+        n_bytes += self.copy_journal(&to.join("data/journal")).map_err(&wrong)?;
         for part in DATA {
             n_bytes += copy(&self.layout().root().join(part), &to.join("data").join(part)).map_err(&wrong)?;
         }

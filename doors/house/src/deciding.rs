@@ -246,6 +246,7 @@ impl House {
     /// # Errors
     /// Whatever the journal or the state says.
     pub fn do_chores(&self) -> Result<usize, Error> {
+        self.checkpoint_soon();
         let now = self.now();
         let mut due = Vec::new();
         for index in 0..self.engine().n_partitions() {

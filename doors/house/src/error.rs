@@ -227,6 +227,9 @@ pub enum Error {
     /// Intake; see its message.
     #[error(transparent)]
     Intake(#[from] intake::Error),
+    /// The audit log; see its message.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     /// The vault; see its message.
     #[error(transparent)]
     Vault(#[from] vault::Error),
@@ -314,6 +317,10 @@ impl Error {
             | Self::UnknownSource { .. }
             | Self::Lineage(lineage::Error::Unknown { .. })
             | Self::NotFound { .. } => Kind::NotFound,
+            Self::Audit(audit::Error::NoSuch { .. }) => Kind::NotFound,
+            Self::Audit(audit::Error::Text { .. } | audit::Error::TooLarge { .. }) => Kind::Invalid,
+            Self::Audit(audit::Error::Unproven { .. }) => Kind::Conflict,
+            Self::Audit(_) => Kind::Unavailable,
             Self::NotForPurpose { .. } => Kind::Forbidden,
             Self::Occupied { .. } => Kind::Conflict,
             Self::Lake(lake::Error::NoExport { .. }) => Kind::Invalid,
@@ -375,6 +382,8 @@ impl Error {
             Self::Capture(error) => error.retry_helps(),
             Self::Flooding { .. } => true,
             Self::SourceRefused { .. } => false,
+            // What was tampered with is no better the next time.
+            Self::Audit(error) => matches!(error, audit::Error::Io { .. } | audit::Error::Witness { .. }),
             // What stopped a partition, or does not belong together, is mended by a person.
             Self::Process(error) => matches!(error, process::Error::Late { .. }),
             Self::Settings(_) | Self::Project { .. } | Self::Format { .. } => false,
@@ -419,6 +428,7 @@ impl Error {
             Self::Denied(error) => error.code(),
             Self::Key(error) => error.code(),
             Self::Intake(error) => error.code(),
+            Self::Audit(error) => error.code(),
             Self::Vault(error) => error.code(),
             Self::Journal(error) => error.code(),
             Self::Process(error) => error.code(),

@@ -60,6 +60,7 @@ pub struct House {
     pub(crate) blobs: Blobs,
     pub(crate) models: Models,
     pub(crate) releasing: Mutex<()>,
+    pub(crate) audit_desk: crate::auditing::Desk,
     pub(crate) desk: crate::jobs::Desk,
     pub(crate) skewed: Mutex<Option<Arc<crate::Skew>>>,
     pub(crate) capture_desk: crate::capturing::Desk,
@@ -113,6 +114,7 @@ impl House {
             blobs: Blobs::open(&layout.blobs())?,
             models: Models::default(),
             releasing: Mutex::default(),
+            audit_desk: crate::auditing::Desk::default(),
             desk: crate::jobs::Desk::default(),
             skewed: Mutex::default(),
             capture_desk: crate::capturing::Desk::default(),
@@ -130,6 +132,7 @@ impl House {
             tills,
         };
         house.set_clock_floor()?;
+        house.open_audit().inspect_err(|_| house.close())?;
         house.set_budgets()?;
         house.do_chores()?;
         Ok(house)
@@ -137,6 +140,7 @@ impl House {
 
     /// Stops folding, commits, and closes the journal.
     pub fn close(&self) {
+        self.checkpoint_last();
         self.engine.stop();
         self.engine.journal().close();
     }

@@ -1,7 +1,9 @@
 //! API keys: made, shown once, checked, revoked.
 
+use audit::Act;
 use event::{Instant, RecordId, Subject};
 use policy::{ApiKey, KEYS, KeyEvent, Principal, Scope};
+use serde_json::json;
 
 use crate::Error;
 use crate::house::House;
@@ -17,10 +19,13 @@ pub struct NewKey {
 impl House {
     /// Makes an API key; durable and in force when this returns.
     ///
+    /// * `by`: who orders it
+    ///
     /// # Errors
     /// [`Error::Internal`] where the system has no randomness; whatever the journal says.
     pub fn create_key(
         &self,
+        by: &str,
         name: &str,
         scopes: &[Scope],
         expires: Option<Instant>,
@@ -31,7 +36,11 @@ impl House {
         };
         let id = key.id.clone();
         let record = RecordId::external(KEYS, format!("created {id}").as_bytes());
-        self.append_system(KEYS, Subject::NONE, record, None, issued.event.to_payload())?;
+        let act = Act {
+            detail: json!({ "key": id, "name": name, "scopes": scopes, "expires": expires }),
+            ..Act::new("key.issue", by)
+        };
+        self.append_audited(&act, KEYS, Subject::NONE, record, None, issued.event.to_payload())?;
         Ok(NewKey { id, text: issued.text })
     }
 
@@ -39,13 +48,14 @@ impl House {
     ///
     /// # Errors
     /// [`Error::NotFound`]
-    pub fn revoke_key(&self, id: &str) -> Result<(), Error> {
+    pub fn revoke_key(&self, by: &str, id: &str) -> Result<(), Error> {
         if !self.keys()?.iter().any(|(key, _)| key.id == id) {
             return Err(Error::NotFound { what: "API key", id: id.chars().take(64).collect() });
         }
         let payload = KeyEvent::Revoked { id: id.to_owned() }.to_payload();
         let record = RecordId::external(KEYS, format!("revoked {id}").as_bytes());
-        self.append_system(KEYS, Subject::NONE, record, None, payload)?;
+        let act = Act { detail: json!({ "key": id }), ..Act::new("key.revoke", by) };
+        self.append_audited(&act, KEYS, Subject::NONE, record, None, payload)?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! state/          a fold of it; may be thrown away and rebuilt
 //! vault/          wrapped keys (the master key lies outside)
 //! blobs/          models and other content by hash
+//! audit/          the log of privileged acts: tiles, derived from the journal, and signed checkpoints, kept
 //! undone.json     import batches that were taken back, so that a fold skips them
 //! ```
 
@@ -73,6 +74,11 @@ impl Layout {
     /// The blobs' directory.
     pub fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
+    }
+
+    /// The audit log's directory: tiles and signed checkpoints.
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit")
     }
 
     /// Which folds and contracts the state was built with.

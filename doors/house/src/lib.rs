@@ -6,6 +6,7 @@
 //!
 //! This room knows no wire format of clients and no terminal.
 
+mod auditing;
 mod backfilling;
 mod backup;
 mod capturing;
@@ -48,6 +49,7 @@ mod training;
 
 pub use crate::jobs::{Act, AttemptView, JobRunner, JobSpec, JobView, RunView, StepView};
 pub use crate::lineage::{ContractChange, DecisionTrace, InputTrace, ModelTrace, RawRecord, what_if};
+pub use auditing::{AuditEntry, AuditSought, AuditVerified};
 pub use backfilling::Filling;
 pub use backup::restore;
 pub use capturing::{

@@ -81,6 +81,8 @@ pub struct Rooms {
     composition: Arc<Composition>,
     /// What subjects granted and refused.
     pub consents: policy::Tables,
+    /// Privileged acts (control partition).
+    pub audit: audit::Tables,
     /// API keys (control partition).
     pub keys: policy::KeyTables,
     /// Who is who (control partition).
@@ -115,6 +117,7 @@ impl Rooms {
         Self {
             composition: composition.clone(),
             consents: policy::Tables::open(scope),
+            audit: audit::Tables::open(scope),
             keys: policy::KeyTables::open(scope),
             identities: Identities::open(scope),
             traits: TraitTables::open(scope),
@@ -187,6 +190,7 @@ impl Shard for Rooms {
                 self.composition.quality.fold_note(&mut self.quality, record)
             }
             policy::CONSENTS => ConsentFold.fold(&mut self.consents, record, out),
+            audit::AUDIT => audit::AuditFold.fold(&mut self.audit, record, out),
             policy::KEYS => KeyFold.fold(&mut self.keys, record, out),
             profile::LINKS => self.composition.links.fold(&mut self.identities, record, out),
             profile::MERGES => profile::HandFold.fold(&mut self.identities, record, out),
@@ -206,6 +210,7 @@ impl Shard for Rooms {
 
     fn stored(&mut self) -> Vec<&mut dyn Stored> {
         let mut all = self.consents.stored();
+        all.extend(self.audit.stored());
         all.extend(self.keys.stored());
         all.extend(self.identities.stored());
         all.extend(self.traits.stored());

@@ -16,6 +16,8 @@ pub struct Settings {
     pub instance: Instance,
     /// The master key.
     pub vault: Vault,
+    /// The log of privileged acts.
+    pub audit: Audit,
     /// The HTTP door.
     pub server: Server,
     /// The folded state.
@@ -71,6 +73,13 @@ section!(
     Vault {
         /// `file:PATH` or `env:NAME`.
         master: String = "file:master.key".to_owned(),
+    }
+);
+section!(
+    /// The log of privileged acts.
+    Audit {
+        /// Its name, a URL without scheme; empty: one made from its key.
+        origin: String = String::new(),
     }
 );
 section!(
@@ -221,6 +230,11 @@ impl Settings {
         {
             let message = "tls_certificate and tls_key belong together: set both or none".to_owned();
             return Err(invalid(at("tls_"), message));
+        }
+        let origin = &settings.audit.origin;
+        if origin.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+') || origin.len() > 200 {
+            let message = format!("origin = `{origin}` is no name of a log: up to 200 bytes without spaces and `+`");
+            return Err(invalid(at("origin"), message));
         }
         if settings.server.listen.parse::<std::net::SocketAddr>().is_err() {
             let message =

@@ -340,14 +340,14 @@ fn a_backup_of_a_running_house_opens_elsewhere_with_the_same_digest() {
 fn keys_open_only_what_they_are_for_and_end_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let house = open(dir.path(), 1);
-    let key = house.create_key("site", &[Scope::Track], None).unwrap();
+    let key = house.create_key("ada", "site", &[Scope::Track], None).unwrap();
     let principal = house.authenticate(&key.text).unwrap();
     assert!(principal.has(Scope::Track) && !principal.has(Scope::Decide));
     house.consent(&user("ada"), "personalisation", Status::Granted, "v1", "form", None).unwrap();
     assert_eq!(house.decide(&principal, "next", &user("ada"), &Map::new()).unwrap_err().code(), "MR3011");
     let forged = format!("{}0", &key.text[..key.text.len() - 1]);
     assert!(house.authenticate(&forged).is_err() || forged == *key.text);
-    house.revoke_key(&key.id).unwrap();
+    house.revoke_key("ada", &key.id).unwrap();
     assert_eq!(house.authenticate(&key.text).unwrap_err().code(), "MR3022");
     let missing = RecordId::external("x", b"y");
     assert_eq!(house.explain(&all(), missing).unwrap_err().code(), "MR5041");

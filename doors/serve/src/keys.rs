@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::door::{self, Door, Json, Named, Sent};
 use crate::gate::RequestId;
+use crate::keeper::Caller;
 use crate::problem::Problem;
 use crate::refusal::Refusal;
 
@@ -79,6 +80,7 @@ pub(crate) struct KeyMade {
 pub(crate) async fn create(
     State(door): State<Arc<Door>>,
     id: RequestId,
+    caller: Caller,
     Sent(asked): Sent<KeyAsked>,
 ) -> Result<Json<KeyMade>, Problem> {
     let wrong = |reason: String| Problem::from(Refusal::WrongShape { reason });
@@ -89,7 +91,10 @@ pub(crate) async fn create(
         return Err(wrong("a key needs a name and at least one scope".to_owned()));
     }
     let expires = door::instant("expires", asked.expires.as_deref())?;
-    let made = door.ask(&id, move |house| house.create_key(asked.name.trim(), &scopes, expires)).await?;
+    let made = door.ask(&id, move |house| {
+        house.create_key(caller.principal.name(), asked.name.trim(), &scopes, expires)
+    });
+    let made = made.await?;
     Ok(Json(KeyMade { id: made.id, key: made.text.to_string() }))
 }
 
@@ -104,10 +109,11 @@ pub(crate) struct KeyRevoked {
 pub(crate) async fn revoke(
     State(door): State<Arc<Door>>,
     id: RequestId,
+    caller: Caller,
     Named(key): Named<String>,
 ) -> Result<Json<KeyRevoked>, Problem> {
     let revoked = key.clone();
-    let done = door.ask(&id, move |house| house.revoke_key(&revoked)).await;
+    let done = door.ask(&id, move |house| house.revoke_key(caller.principal.name(), &revoked)).await;
     door.keeper.forget();
     done?;
     Ok(Json(KeyRevoked { id: key }))

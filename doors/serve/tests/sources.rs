@@ -147,7 +147,7 @@ fn a_signed_webhook_becomes_records_and_any_other_nothing() {
 #[test]
 fn a_record_says_by_whose_key_it_came_and_a_wrong_clock_is_found() {
     let (served, _dir) = with_sources();
-    let web = served.house.create_key("web", &[Scope::Track], None).unwrap().text.to_string();
+    let web = served.house.create_key("test", "web", &[Scope::Track], None).unwrap().text.to_string();
     assert_eq!(codes(&source(&served, "web")), ["MR2053"], "it never spoke");
     let bearer = format!("Bearer {web}");
     let ahead = (event::Instant::now() + event::Span::from_secs(7_200)).to_string();

@@ -1,6 +1,7 @@
 //! `cargo xtask show AREA`: an area's acceptance items on real data, runnable for ever.
 
 mod data;
+mod law;
 mod spine;
 
 use crate::place::Place;
@@ -11,8 +12,9 @@ use anyhow::{Result, bail};
 pub fn run(place: &Place, area: &str, only: &[String]) -> Result<bool> {
     let items: Vec<Item> = match area {
         "data" => data::items(),
+        "law" => law::items(),
         "spine" => spine::items(),
-        other => bail!("there is no area `{other}`; known: data, spine"),
+        other => bail!("there is no area `{other}`; known: data, law, spine"),
     };
     if place.data().is_none() {
         bail!("no data: set MASCHINENRAUM_DATA to the folder that holds decide/, mlops/, …");

@@ -57,6 +57,8 @@ impl House {
         std::fs::create_dir_all(to).map_err(|e| told(e.to_string()))?;
         self.engine().settle(WAIT)?;
         let digest = self.engine().digest(std::time::Duration::from_secs(600))?.to_string();
+        // Before the journal: what is signed must be there.
+        self.copy_audit(&to.join("data/audit"))?;
         let path = to.join("journal.parquet");
         let mut out = lake::journal::Records::create(&path)?;
         let mut failed = None;

@@ -9,6 +9,7 @@ use house::House;
 use policy::Scope;
 
 use super::Ctx;
+use super::data::user;
 use super::decisions::Webhook;
 use crate::cli::Keys;
 use crate::out::{self, Code};
@@ -59,7 +60,7 @@ pub fn keys(ctx: &Ctx, args: Keys) -> anyhow::Result<Code> {
         Keys::Create { name, scopes, days } => {
             let scopes = scopes.iter().map(|scope| scope.parse::<Scope>()).collect::<Result<Vec<_>, _>>()?;
             let expires = days.map(|days| house.now() + Span::from_days(days));
-            let key = house.create_key(&name, &scopes, expires)?;
+            let key = house.create_key(&user(), &name, &scopes, expires)?;
             out::line(&key.text);
             out::say(&format!("key {} of {name}: it is shown this once", key.id));
         }
@@ -93,7 +94,7 @@ pub fn keys(ctx: &Ctx, args: Keys) -> anyhow::Result<Code> {
             out::table(&["id", "name", "scopes", "made", "state"], &rows);
         }
         Keys::Revoke { id } => {
-            house.revoke_key(&id)?;
+            house.revoke_key(&user(), &id)?;
             out::say(&format!("key {id} is revoked"));
         }
     }

@@ -79,7 +79,7 @@ pub fn serve_project(project: &Path, change: impl FnOnce(&mut Settings)) -> Serv
     // So that the first decision of a test finds money to spend.
     house.do_chores().unwrap();
     house.engine().settle(std::time::Duration::from_secs(30)).unwrap();
-    let key = house.create_key("tests", &Scope::ALL, None).unwrap();
+    let key = house.create_key("test", "tests", &Scope::ALL, None).unwrap();
     let mut settings = Settings::listening_at("127.0.0.1:0".parse().unwrap());
     change(&mut settings);
     let running = serve::start(Arc::clone(&house), &settings).unwrap();
@@ -128,7 +128,7 @@ impl Served {
 
     /// A new key of these scopes.
     pub fn key(&self, scopes: &[Scope]) -> String {
-        self.house.create_key("other", scopes, None).unwrap().text.to_string()
+        self.house.create_key("test", "other", scopes, None).unwrap().text.to_string()
     }
 
     /// Says yes to both purposes that a decision of `thanks` needs.
