@@ -1,5 +1,6 @@
 //! Every command and its flags; help texts are made from here.
 
+mod audit;
 mod lineage;
 mod quality;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::audit::{Audit, Cosign as AuditCosign, List as AuditList, Verify as AuditVerify};
 pub use lineage::{Catalogue, ImpactArgs, Lake, Lineage};
 pub use quality::{Profile, Quality, Quarantine};
 
@@ -270,6 +272,11 @@ pub enum Command {
     /// Example: maschinenraum segments count loyal --at 2026-03-01T00:00:00Z
     #[command(subcommand)]
     Segments(crate::command::segments::Segments),
+    /// The log of privileged acts: listed, proven, verified, given to witnesses.
+    ///
+    /// Example: maschinenraum audit list --what key.
+    #[command(subcommand)]
+    Audit(Audit),
     /// API keys.
     #[command(subcommand)]
     Keys(Keys),

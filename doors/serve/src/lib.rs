@@ -9,6 +9,7 @@
 
 mod accept;
 mod api;
+mod audit;
 mod body;
 mod captures;
 mod cards;

@@ -1,7 +1,9 @@
 //! The commands, each in its room; here they are told apart.
 
+pub mod audit;
 pub mod capture;
 pub mod contract;
+mod cosigning;
 mod data;
 mod decisions;
 mod demo;
@@ -75,6 +77,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Features(args) => features::run(&ctx, &args),
         Command::People(args) => people::run(&ctx, &args),
         Command::Segments(args) => segments::run(&ctx, &args),
+        Command::Audit(args) => self::audit::run(&ctx, &args),
         Command::Keys(args) => running::keys(&ctx, args),
         Command::Status => running::status(&ctx),
         Command::Backup { to, server } => running::backup(&ctx, &to, server.as_deref()),
