@@ -2,6 +2,7 @@
 
 mod capture;
 mod decide;
+mod huge;
 mod intake;
 mod load;
 mod profile;
@@ -28,6 +29,7 @@ pub fn run(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
         capture::items(),
         profile::items(),
         segment::items(),
+        huge::items(),
     ]
     .into_iter()
     .flatten()
