@@ -1,7 +1,8 @@
 """The features of `doors/house/examples/parity.rs`, computed by DuckDB from its rows, links and labels alone.
 
 parity_duckdb.py OUT: compares each of OUT/triples.csv with what DuckDB says, counts the training values that nobody
-could have known at their instant, ours and those of a plain ASOF join on event time, and prints that as JSON.
+could have known at their instant, ours and those of a plain ASOF join on event time, and prints that as JSON. A label
+of kind `home` is everybody who belongs to a household then.
 """
 
 import json
@@ -20,21 +21,32 @@ def table(name, **types):
     db.sql(f"CREATE TABLE {name} AS FROM read_csv('{out}/{name}.csv', header = true, columns = {{{columns}}}, nullstr = '')")
 
 
-table("rows", view="VARCHAR", row="BIGINT", kind="VARCHAR", value="VARCHAR", customer="VARCHAR", stock="VARCHAR",
+table("rows", stream="VARCHAR", row="BIGINT", kind="VARCHAR", value="VARCHAR", customer="VARCHAR", stock="VARCHAR",
       note="VARCHAR", quantity="BIGINT", price="DOUBLE", country="VARCHAR", occurred="BIGINT", known="BIGINT")
 table("links", user_id="VARCHAR", card="VARCHAR", known="BIGINT")
+table("words", word="BIGINT", household="VARCHAR", user="VARCHAR", belongs="BOOLEAN", occurred="BIGINT", known="BIGINT")
 table("labels", label="BIGINT", kind="VARCHAR", value="VARCHAR", decided="BIGINT")
 table("triples", label="BIGINT", feature="VARCHAR", logged="VARCHAR", trained="VARCHAR")
-table("last_rows", label="BIGINT", view="VARCHAR", row="BIGINT")
+table("last_rows", label="BIGINT", stream="VARCHAR", row="BIGINT")
 
-# Who is one person with the label's identifier, as far as links were known at its instant.
+# Whom a label is about: an identifier, or everybody of whom the last word known then says that they belong.
+db.sql("""
+CREATE TABLE about AS
+SELECT label, kind, value, decided FROM labels WHERE kind <> 'home'
+UNION
+SELECT label, 'user_id', user, decided FROM (
+    SELECT label, decided, user, arg_max(belongs, w.occurred::HUGEINT * 1000000000 + word) AS belongs
+    FROM labels l JOIN words w ON l.kind = 'home' AND w.household = l.value AND w.known <= decided AND w.occurred <= decided
+    GROUP BY label, decided, user) WHERE belongs
+""")
+# Who is one person with them, as far as links were known at the label's instant.
 db.sql("""
 CREATE TABLE members AS
-SELECT label, kind, value, decided FROM labels
+FROM about
 UNION
-SELECT label, 'card', card, decided FROM labels JOIN links ON kind = 'user_id' AND value = user_id AND known <= decided
+SELECT label, 'card', card, decided FROM about JOIN links ON kind = 'user_id' AND value = user_id AND known <= decided
 UNION
-SELECT label, 'user_id', user_id, decided FROM labels JOIN links ON kind = 'card' AND value = card AND known <= decided
+SELECT label, 'user_id', user_id, decided FROM about JOIN links ON kind = 'card' AND value = card AND known <= decided
 """)
 # What could be seen at each label's instant: it had happened, and it was known.
 db.sql("""
@@ -104,10 +116,10 @@ for label, name, logged, trained in db.sql("FROM triples").fetchall():
     wanted.setdefault(label, []).append((name, logged, trained))
 
 expected = {}
-for view, features in views.items():
+for view, (stream, features) in ((name, (of["stream"], of["features"])) for name, of in views.items()):
     plain = [feature for feature in features if feature["agg"] != "ratio"]
     columns = ", ".join(expression(feature) for feature in plain)
-    groups = db.sql(f"SELECT label, {columns} FROM seen WHERE view = '{view}' GROUP BY label").fetchall()
+    groups = db.sql(f"SELECT label, {columns} FROM seen WHERE stream = '{stream}' GROUP BY label").fetchall()
     by_label = {group[0]: group[1:] for group in groups}
     for label in wanted:
         raw = by_label.get(label, [None] * len(plain))
@@ -148,15 +160,15 @@ for label, triples in wanted.items():
             result["examples"].append([label, name, logged, trained, value])
 
 # Values from rows that nobody could have known at the label's instant: ours, and a plain ASOF join's.
-db.sql("CREATE TABLE people AS SELECT label, decided, ltrim(value, 'k') AS customer FROM labels")
+db.sql("CREATE TABLE people AS SELECT label, decided, ltrim(value, 'k') AS customer FROM labels WHERE kind <> 'home'")
 [(result["n_leaked"], result["n_read"])] = db.sql("""
-SELECT count(*) FILTER (WHERE known > decided), count(*) FROM last_rows JOIN labels USING (label) JOIN rows USING (view, row)
+SELECT count(*) FILTER (WHERE known > decided), count(*) FROM last_rows JOIN labels USING (label) JOIN rows USING (stream, row)
 """).fetchall()
 result["n_leaked_asof"] = result["n_read_asof"] = 0
-for view in views:
+for stream in {of["stream"] for of in views.values()}:
     [(leaked, read)] = db.sql(f"""
     SELECT count(*) FILTER (WHERE r.known > p.decided), count(*) FROM people p
-    ASOF JOIN (SELECT * FROM rows WHERE view = '{view}') r ON p.customer = r.customer AND p.decided >= r.occurred
+    ASOF JOIN (SELECT * FROM rows WHERE stream = '{stream}') r ON p.customer = r.customer AND p.decided >= r.occurred
     """).fetchall()
     result["n_leaked_asof"] += leaked
     result["n_read_asof"] += read

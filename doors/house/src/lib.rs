@@ -14,6 +14,7 @@ mod clock;
 mod consents_file;
 mod deciding;
 mod delivering;
+mod entities;
 mod error;
 mod exchange;
 mod finding;

@@ -1,9 +1,11 @@
 //! What requests say for features that are computed then, and tests of features.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use contract::Contracts;
 use decide::{Input, Origin, UseCase};
-use feature::{Context, View};
+use feature::{Context, View, Views};
 use serde_json::{Map, Value};
 
 use crate::finding::{Finding, finding};
@@ -33,10 +35,11 @@ pub(crate) fn of_record(fields: &Value) -> Context {
     fields.as_object().map(Context::of_json).unwrap_or_default()
 }
 
-/// True where a value of it may be made from what requests say: nobody classified that, so it counts as personal.
+/// True where a value of it may be made from what requests say, or from a segment, which may look at traits: nobody
+/// classified that, so it counts as personal.
 pub(crate) fn hears(view: &View, feature: &str) -> bool {
-    !view.context().is_empty()
-        && view.features().iter().any(|known| known.name() == feature && known.is_on_demand())
+    let may = !view.context().is_empty() || !view.segments().is_empty();
+    may && view.features().iter().any(|known| known.name() == feature && known.is_on_demand())
 }
 
 /// The names of the context that a feature needs, through whatever it is computed from.
@@ -110,6 +113,29 @@ impl Project {
             findings.extend(tested.findings);
         }
         (tests.len(), n_values, findings)
+    }
+
+    /// What tests each feature, by view reference (`orders@1`) and name: the file in `features/tests` in which every value
+    /// that is expected of it comes out, under these views and contracts.
+    pub(crate) fn tested_features(
+        &self,
+        views: &Views,
+        contracts: &Contracts,
+    ) -> BTreeMap<(String, String), String> {
+        // What cannot be read tests nothing; `check` says so.
+        let tests = crate::project::files(&self.dir, "features/tests", &mut Vec::new());
+        let (mut by, mut failed) = (BTreeMap::new(), Vec::new());
+        for (file, text) in &tests {
+            let tested = feature::run_fixture(text, file, views, contracts);
+            let Some(view) = tested.view else { continue };
+            for name in tested.features {
+                by.entry((view.clone(), name)).or_insert_with(|| file.clone());
+            }
+            failed.extend(tested.failed.into_iter().map(|name| (view.clone(), name)));
+        }
+        // One file in which it fails is enough.
+        failed.iter().for_each(|feature| _ = by.remove(feature));
+        by
     }
 
     /// True where the project has tests of features.

@@ -318,3 +318,32 @@ fn what_features_need_of_a_request_must_be_declared() {
     assert_eq!((n_tests, n_values, findings.len()), (1, 1, 1), "{findings:?}");
     assert_eq!((findings[0].code, findings[0].line), ("MR4018", Some(3)), "{findings:?}");
 }
+
+#[test]
+fn a_feature_is_tested_by_the_file_that_expects_it() {
+    use lineage::{Direction, NodeId};
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 1);
+    write(dir.path(), "features/shopping.yaml", SHOPPING_VIEW);
+    let test = |spent: &str, mean: &str| {
+        format!(
+            "view: shopping\nrecords: [{{at: 2026-01-01T00:00:00Z, fields: {{order_id: a, total: 5, user_id: x}}}}]\n\
+             expect: [{{at: 2026-01-02T00:00:00Z, values: {{spent: {spent}, mean: {mean}}}}}]\n"
+        )
+    };
+    let tested = |name: &str| {
+        let (project, _) = Project::read(dir.path()).unwrap();
+        let graph = project.lineage().build();
+        let id = NodeId::feature("shopping", name);
+        let tested_by = graph.node(&id).unwrap().tested_by.clone();
+        // The mark is on the edges that lead to it.
+        assert!(graph.edges_of(&id, Direction::Up).all(|edge| edge.untested == tested_by.is_none()));
+        tested_by
+    };
+    assert_eq!(tested("spent"), None);
+    write(dir.path(), "features/tests/shopping.yaml", &test("5", "6"));
+    assert_eq!(tested("spent").as_deref(), Some("features/tests/shopping.yaml"));
+    assert_eq!((tested("mean"), tested("n_30d")), (None, None), "one comes out wrong, of the other nothing is expected");
+    write(dir.path(), "features/tests/again.yaml", &test("7", "5"));
+    assert_eq!(tested("spent"), None, "one file in which it fails is enough");
+}

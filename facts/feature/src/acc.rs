@@ -24,6 +24,8 @@ pub(crate) enum Acc<'a> {
     Last(Option<(Order, Cell<'a>)>),
     Latest(Option<i64>),
     Distinct { sets: Vec<&'a [OwnedCell]>, loose: Vec<Cell<'a>> },
+    /// How many distinct values there are, where that was counted already.
+    Different(u64),
     Decayed { at: Option<i64>, sum: Exact },
 }
 
@@ -121,7 +123,25 @@ impl<'a> Acc<'a> {
                     sum.add(x * weight(row.occurred, at, half_life));
                 }
             }
-            (_, None) => {}
+            (Self::Different(_), _) | (_, None) => {}
+        }
+    }
+
+    /// Takes back a row that [`Acc::add`] added. Counts and sums are exact, so nothing of it is left; of what keeps one
+    /// row of many the caller keeps the others.
+    #[inline]
+    pub(crate) fn take_back(&mut self, cell: Option<&Cell<'a>>) {
+        match (self, cell) {
+            (Self::Count(n), _) => *n = n.saturating_sub(1),
+            (Self::Sum { n, sum }, Some(Cell::Integer(x))) => {
+                *n = n.saturating_sub(1);
+                sum.add_whole(-i128::from(*x));
+            }
+            (Self::Sum { n, sum }, Some(Cell::Number(x))) => {
+                *n = n.saturating_sub(1);
+                sum.add(-x);
+            }
+            _ => {}
         }
     }
 
@@ -184,6 +204,8 @@ impl<'a> Acc<'a> {
                 State::Distinct(all.into_iter().map(Cell::into_owned).collect())
             }
             Self::Decayed { at, sum } => State::Decayed { at, parts: sum.parts().to_vec() },
+            // Only a sweep counts this way, and it is never put at rest.
+            Self::Different(n) => State::Count(n),
         }
     }
 

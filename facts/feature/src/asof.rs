@@ -14,7 +14,9 @@ use crate::context::Context;
 use crate::evaluate::Evaluator;
 use crate::reader::{check_purpose, too_far_back};
 use crate::rows::Rows;
-use crate::value::{Kind, Value};
+use crate::sweep::Sweep;
+use crate::matrix::{Matrix, Sheet};
+use crate::view::Feature;
 use crate::{Error, Row, View};
 
 const ACTIONS: [Action; 2] = [Action::Train, Action::Export];
@@ -79,13 +81,10 @@ impl Builder {
     /// [`Error::Worker`] where a thread ends unexpectedly.
     pub fn finish(self, n_threads: NonZeroUsize) -> Result<AsOf, Error> {
         let n = n_threads.get();
-        let group = |shard: usize| self.group(shard, n);
-        let shards = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..n).map(|shard| scope.spawn(move || group(shard))).collect();
-            let first = std::iter::once(Ok(group(0)));
-            let others = others.into_iter().map(|worker| worker.join().map_err(|_| Error::Worker));
-            first.chain(others).collect::<Result<_, _>>()
-        })?;
+        let shards = together((0..n).map(|shard| {
+            let all = &self;
+            move || all.group(shard, n)
+        }))?;
         Ok(AsOf { view: self.view, shards })
     }
 
@@ -174,48 +173,74 @@ impl AsOf {
         n_threads: NonZeroUsize,
     ) -> Result<Matrix, Error> {
         check_purpose(grant, &self.view)?;
-        // LAW 3: every member, or none. Sorted, because a million searches side by side are fast.
-        let mut members: Vec<Subject> = labels.iter().flat_map(|label| label.members).copied().collect();
-        members.sort_unstable();
-        members.dedup();
-        members.iter().try_for_each(|member| grant.require(&ACTIONS, *member))?;
-        let chunk = labels.len().div_ceil(n_threads.get()).max(1);
-        let parts = std::thread::scope(|scope| {
-            let part = |(labels, said)| move || self.part(labels, said);
-            let said = contexts.chunks(chunk).chain(std::iter::repeat(&[][..]));
-            let mut chunks = labels.chunks(chunk).zip(said);
-            let first = chunks.next().unwrap_or_default();
-            let workers: Vec<_> = chunks.map(|chunk| scope.spawn(part(chunk))).collect();
-            let first = part(first)();
-            let others = workers.into_iter().map(|worker| worker.join().map_err(|_| Error::Worker)?);
-            std::iter::once(first).chain(others).collect::<Result<Vec<_>, Error>>()
-        })?;
-        let mut parts = parts.into_iter();
-        let mut all = parts.next().unwrap_or_default();
-        for part in parts {
-            all.iter_mut().zip(part).for_each(|(column, more)| column.append(more));
-        }
-        Ok(Matrix { view: self.view.clone(), n_rows: labels.len(), columns: all })
+        let n = n_threads.get();
+        let part = |shard| move || self.part(grant, labels, contexts, (shard, n));
+        let sheets = together((0..n).map(part))?.into_iter().collect::<Result<Vec<Sheet>, Error>>()?;
+        let n_columns = self.view.features().len();
+        let step = n_columns.div_ceil(n).max(1);
+        let sheets = sheets.as_slice();
+        let columns = (0..n_columns).step_by(step).map(|from| {
+            let range = from..n_columns.min(from + step);
+            move || Sheet::columns(sheets, range, labels.len())
+        });
+        let columns = together(columns)?.into_iter().flatten().collect();
+        Ok(Matrix { view: self.view.clone(), n_rows: labels.len(), columns })
     }
 
-    fn part(&self, labels: &[Label<'_>], contexts: &[Context]) -> Result<Vec<Column>, Error> {
-        let features = self.view.features();
-        let mut columns: Vec<Column> = features.iter().map(|f| Column::new(f.kind(), labels.len())).collect();
-        let evaluator = Evaluator::new(self.view.inner());
-        let mut rows: Vec<&Rows> = Vec::new();
-        for (i, label) in labels.iter().enumerate() {
-            let said = contexts.get(i).map(|context| self.view.said_then(context)).unwrap_or_default();
+    /// One thread's share: the labels of profiles whose first member lies in its shard.
+    fn part(
+        &self,
+        grant: &Grant,
+        labels: &[Label<'_>],
+        contexts: &[Context],
+        (shard, n_shards): (usize, usize),
+    ) -> Result<Sheet, Error> {
+        let own = |label: &Label<'_>| label.members.first().map_or(0, |one| shard_of(one, n_shards)) == shard;
+        let profiles = Profiles::new(labels, own);
+        // LAW 3: every member of every label, or none.
+        for members in profiles.members() {
+            members.iter().try_for_each(|member| grant.require(&ACTIONS, *member))?;
+        }
+        let view = self.view.inner();
+        let mut sheet = Sheet::new(view.features.iter().map(Feature::kind), labels.len(), n_shards);
+        let evaluator = Evaluator::new(view);
+        let mut sweep = Sweep::new(&view.plan);
+        let (mut rows, mut values): (Vec<&Rows>, _) = (Vec::new(), Vec::new());
+        let nothing = Context::default();
+        for (members, instants) in profiles.iter() {
             rows.clear();
-            for (i, member) in label.members.iter().enumerate() {
-                if !label.members.iter().take(i).any(|earlier| earlier == member) {
+            for (i, member) in members.iter().enumerate() {
+                if !members.iter().take(i).any(|earlier| earlier == member) {
                     rows.extend(self.rows(member));
                 }
             }
-            let values = evaluator.values(&rows, label.at.micros(), &said);
-            let values = values.map_err(|since| too_far_back(&self.view, label.at, since))?;
-            columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+            let mut sweep = sweep.as_mut().filter(|_| Sweep::is_worth(&rows, instants.len()));
+            if let Some(sweep) = &mut sweep {
+                sweep.begin(&rows);
+            }
+            for (at, place) in instants {
+                let row = *place as usize;
+                let said = self.view.said_then(contexts.get(row).unwrap_or(&nothing))?;
+                let too_far = |since| too_far_back(&self.view, Instant::from_micros(*at), since);
+                match &mut sweep {
+                    Some(sweep) if evaluator.is_plain() => {
+                        let accs = sweep.accs(&evaluator, *at).map_err(too_far)?;
+                        sheet.push(*place, evaluator.plain(accs, *at));
+                    }
+                    Some(sweep) => {
+                        let accs = sweep.accs(&evaluator, *at).map_err(too_far)?;
+                        evaluator.finish(accs, *at, &said, &mut values);
+                        sheet.push(*place, values.drain(..));
+                    }
+                    None => {
+                        let mut accs = evaluator.accs(&rows, *at, |_| true).map_err(too_far)?;
+                        evaluator.finish(&mut accs, *at, &said, &mut values);
+                        sheet.push(*place, values.drain(..));
+                    }
+                }
+            }
         }
-        Ok(columns)
+        Ok(sheet)
     }
 
     fn rows(&self, subject: &Subject) -> Option<&Rows> {
@@ -223,124 +248,86 @@ impl AsOf {
     }
 }
 
+/// Does all of it at once, the first here, the others on threads of their own.
+fn together<T: Send>(work: impl Iterator<Item = impl FnOnce() -> T + Send>) -> Result<Vec<T>, Error> {
+    let mut work = work;
+    let Some(first) = work.next() else { return Ok(Vec::new()) };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = work.map(|one| scope.spawn(one)).collect();
+        let first = std::iter::once(Ok(first()));
+        let others = others.into_iter().map(|worker| worker.join().map_err(|_| Error::Worker));
+        first.chain(others).collect()
+    })
+}
+
+/// Labels by profile, in each profile by instant.
+struct Profiles<'l, 'm> {
+    labels: &'l [Label<'m>],
+    /// (instant, place), profile by profile.
+    instants: Vec<(i64, u32)>,
+    /// Where each profile ends.
+    ends: Vec<usize>,
+}
+
+impl<'l, 'm> Profiles<'l, 'm> {
+    /// Of those labels that are `own`.
+    fn new(labels: &'l [Label<'m>], own: impl Fn(&Label<'m>) -> bool) -> Self {
+        // Most profiles are one subject: to look it up costs no walk to where its label's members lie.
+        let mut singles: FxHashMap<Subject, u32> = FxHashMap::default();
+        let mut several: FxHashMap<&[Subject], u32> = FxHashMap::default();
+        let mut n = 0_u32;
+        let mut new = || {
+            n += 1;
+            n - 1
+        };
+        let mut id_of = |label: &Label<'m>| match label.members {
+            [one] => *singles.entry(*one).or_insert_with(&mut new),
+            members => *several.entry(members).or_insert_with(&mut new),
+        };
+        let own = (0_u32..).zip(labels).filter(|(_, label)| own(label));
+        let ids: Vec<(u32, u32, i64)> =
+            own.map(|(place, label)| (id_of(label), place, label.at.micros())).collect();
+        let mut ends = vec![0_usize; n as usize];
+        for (id, ..) in &ids {
+            ends.get_mut(*id as usize).into_iter().for_each(|count| *count += 1);
+        }
+        let mut before = 0;
+        for end in &mut ends {
+            before += std::mem::replace(end, before);
+        }
+        let mut instants = vec![(0, 0); ids.len()];
+        for (id, place, at) in &ids {
+            if let Some(next) = ends.get_mut(*id as usize) {
+                instants.get_mut(*next).into_iter().for_each(|own| *own = (*at, *place));
+                *next += 1;
+            }
+        }
+        let mut profiles = Self { labels, instants, ends };
+        let mut rest = profiles.instants.as_mut_slice();
+        let mut from = 0;
+        for end in &profiles.ends {
+            let (own, others) = rest.split_at_mut_checked(end - from).unwrap_or_default();
+            own.sort_unstable();
+            (rest, from) = (others, *end);
+        }
+        profiles
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&'m [Subject], &[(i64, u32)])> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        starts.zip(&self.ends).filter_map(|(start, end)| {
+            let own = self.instants.get(*start..*end)?;
+            let label = self.labels.get(own.first()?.1 as usize)?;
+            Some((label.members, own))
+        })
+    }
+
+    fn members(&self) -> impl Iterator<Item = &'m [Subject]> {
+        self.iter().map(|(members, _)| members)
+    }
+}
+
 fn shard_of(subject: &Subject, n_shards: usize) -> usize {
     let [.., last] = *subject.as_bytes();
     usize::from(last) % n_shards.max(1)
-}
-
-/// Values of a view for many labels: one column per feature, one row per label.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matrix {
-    view: View,
-    n_rows: usize,
-    columns: Vec<Column>,
-}
-
-/// One feature's values; `None` is missing.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Column {
-    /// Whole numbers.
-    Integer(Vec<Option<i64>>),
-    /// Numbers.
-    Number(Vec<Option<f64>>),
-    /// Texts.
-    Text(Vec<Option<std::sync::Arc<str>>>),
-    /// True or false.
-    Boolean(Vec<Option<bool>>),
-}
-
-impl Matrix {
-    /// The view.
-    pub fn view(&self) -> &View {
-        &self.view
-    }
-
-    /// How many labels there are.
-    pub fn n_rows(&self) -> usize {
-        self.n_rows
-    }
-
-    /// The columns, in the order of the view's features.
-    pub fn columns(&self) -> &[Column] {
-        &self.columns
-    }
-
-    /// The column of a feature.
-    pub fn column(&self, name: &str) -> Option<&Column> {
-        let at = self.view.features().iter().position(|feature| feature.name() == name)?;
-        self.columns.get(at)
-    }
-}
-
-impl Column {
-    fn new(kind: Kind, n_rows: usize) -> Self {
-        match kind {
-            Kind::Integer => Self::Integer(Vec::with_capacity(n_rows)),
-            Kind::Number => Self::Number(Vec::with_capacity(n_rows)),
-            Kind::Text => Self::Text(Vec::with_capacity(n_rows)),
-            Kind::Boolean => Self::Boolean(Vec::with_capacity(n_rows)),
-        }
-    }
-
-    /// Values are of their feature's kind: another one could only be missing.
-    fn push(&mut self, value: Value) {
-        match (self, value) {
-            (Self::Integer(column), Value::Integer(n)) => column.push(Some(n)),
-            (Self::Integer(column), _) => column.push(None),
-            (Self::Number(column), value) => column.push(value.as_number()),
-            (Self::Text(column), Value::Text(text)) => column.push(Some(text)),
-            (Self::Text(column), _) => column.push(None),
-            (Self::Boolean(column), Value::Boolean(truth)) => column.push(Some(truth)),
-            (Self::Boolean(column), _) => column.push(None),
-        }
-    }
-
-    fn append(&mut self, more: Self) {
-        match (self, more) {
-            (Self::Integer(column), Self::Integer(more)) => column.extend(more),
-            (Self::Number(column), Self::Number(more)) => column.extend(more),
-            (Self::Text(column), Self::Text(more)) => column.extend(more),
-            (Self::Boolean(column), Self::Boolean(more)) => column.extend(more),
-            _ => {}
-        }
-    }
-
-    /// How many values there are, missing ones included.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Integer(column) => column.len(),
-            Self::Number(column) => column.len(),
-            Self::Text(column) => column.len(),
-            Self::Boolean(column) => column.len(),
-        }
-    }
-
-    /// True where there are no values.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The value of a label; missing where there is no such label.
-    pub fn value(&self, row: usize) -> Value {
-        let value = match self {
-            Self::Integer(column) => column.get(row).copied().flatten().map(Value::Integer),
-            Self::Number(column) => column.get(row).copied().flatten().map(Value::Number),
-            Self::Text(column) => column.get(row).cloned().flatten().map(Value::Text),
-            Self::Boolean(column) => column.get(row).copied().flatten().map(Value::Boolean),
-        };
-        value.unwrap_or_default()
-    }
-
-    /// The values as numbers, NaN where missing; `None` for texts.
-    pub fn numbers(&self) -> Option<Vec<f64>> {
-        let missing = f64::NAN;
-        Some(match self {
-            Self::Integer(column) => column.iter().map(|n| n.map_or(missing, |n| n as f64)).collect(),
-            Self::Number(column) => column.iter().map(|n| n.unwrap_or(missing)).collect(),
-            Self::Boolean(column) => {
-                column.iter().map(|t| t.map_or(missing, |t| f64::from(u8::from(t)))).collect()
-            }
-            Self::Text(_) => return None,
-        })
-    }
 }

@@ -54,6 +54,16 @@ pub enum Error {
         /// What the view declares.
         expected: &'static str,
     },
+    /// MR4020, explained in docs/errors/MR4020.md
+    #[error(
+        "MR4020: feature view `{view}` asks for segment `{segment}`, and nobody has computed who belongs to it"
+    )]
+    Segment {
+        /// The view.
+        view: String,
+        /// The segment.
+        segment: String,
+    },
     /// The grant's own code, MR3010 to MR3016.
     #[error(transparent)]
     Denied(#[from] policy::Denied),
@@ -72,6 +82,7 @@ impl Error {
             Self::Worker => "MR4012",
             Self::Filling { .. } => "MR4014",
             Self::Context { .. } => "MR4015",
+            Self::Segment { .. } => "MR4020",
             Self::Denied(denied) => denied.code(),
             Self::Store(store::Error::Engine { .. }) => "MR6020",
             Self::Store(store::Error::Corrupt { .. }) => "MR6021",

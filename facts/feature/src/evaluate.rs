@@ -11,7 +11,7 @@ use crate::expr;
 use crate::plan::Plan;
 use crate::rows::{Closed, Range, Rows};
 use crate::value::Value;
-use crate::view::{Formula, Inner};
+use crate::view::{Feature, Formula, Inner};
 
 /// Evaluates one view again and again.
 pub(crate) struct Evaluator<'v> {
@@ -19,6 +19,7 @@ pub(crate) struct Evaluator<'v> {
     plan: &'v Plan,
     longest: i64,
     has_lifetime: bool,
+    is_plain: bool,
 }
 
 /// One evaluation at work.
@@ -35,7 +36,8 @@ const DONE: i64 = i64::MAX;
 impl<'v> Evaluator<'v> {
     pub(crate) fn new(view: &'v Inner) -> Self {
         let plan = &view.plan;
-        Self { view, plan, longest: plan.longest(), has_lifetime: plan.has_lifetime() }
+        let is_plain = view.formulas.iter().all(|formula| matches!(formula, Formula::Of { .. }));
+        Self { view, plan, longest: plan.longest(), has_lifetime: plan.has_lifetime(), is_plain }
     }
 
     /// The view's values at `at` over the rows of all `members`, one per feature.
@@ -49,6 +51,18 @@ impl<'v> Evaluator<'v> {
         at: i64,
         said: &[Option<expr::Value>],
     ) -> Result<Vec<Value>, i64> {
+        let mut values = Vec::new();
+        self.finish(&mut self.accs(members, at, |_| true)?, at, said, &mut values);
+        Ok(values)
+    }
+
+    /// The slots' accumulators at `at`; those of slots that are not `wanted` stay empty.
+    pub(crate) fn accs<'a>(
+        &self,
+        members: &[&'a Rows],
+        at: i64,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Acc<'a>>, i64> {
         let slots = &self.plan.slots;
         let mut run = Run {
             plan: self.plan,
@@ -57,24 +71,48 @@ impl<'v> Evaluator<'v> {
             cells: Vec::with_capacity(self.plan.n_columns),
         };
         // Per slot: what `occurred_at` must be greater than.
-        let lower: Vec<i64> = slots.iter().map(|slot| slot.lower(at)).collect();
+        let lower = slots.iter().enumerate().map(|(i, slot)| if wanted(i) { slot.lower(at) } else { DONE });
+        let lower: Vec<i64> = lower.collect();
         let outside = if self.has_lifetime { i64::MIN } else { at.saturating_sub(self.longest) };
         for rows in members {
             if at < rows.horizon() {
                 return Err(rows.horizon());
             }
-            run.add_base(rows.base());
+            run.add_base(rows.base(), &lower);
             run.add_groups(rows, &lower, outside);
             run.add_rows(rows.tail(), &lower);
         }
-        Ok(finish(self.view, run.accs, at, said))
+        Ok(run.accs)
+    }
+
+    /// True where every feature stands by itself, computed from no other and from nothing that a request says.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// From accumulators to values, one per feature, where each stands by itself.
+    pub(crate) fn plain(&self, accs: &mut [Acc<'_>], at: i64) -> impl Iterator<Item = Value> {
+        let formulas = self.view.features.iter().zip(&self.view.formulas);
+        formulas.map(move |(feature, formula)| by_itself(feature, formula, accs, at))
+    }
+
+    /// From accumulators to values, one per feature, which take the place of what is in `values`.
+    pub(crate) fn finish(
+        &self,
+        accs: &mut [Acc<'_>],
+        at: i64,
+        said: &[Option<expr::Value>],
+        values: &mut Vec<Value>,
+    ) {
+        finish(self.view, accs, at, said, values);
     }
 }
 
 impl<'a> Run<'_, 'a> {
-    fn add_base(&mut self, base: &'a [State]) {
-        for ((acc, slot), state) in self.accs.iter_mut().zip(&self.plan.slots).zip(base) {
-            if slot.window.is_none() {
+    fn add_base(&mut self, base: &'a [State], lower: &[i64]) {
+        let slots = self.accs.iter_mut().zip(&self.plan.slots).zip(lower);
+        for (((acc, slot), lower), state) in slots.zip(base) {
+            if slot.window.is_none() && *lower != DONE {
                 acc.merge(slot.op, state);
             }
         }
@@ -168,16 +206,28 @@ impl<'a> Run<'_, 'a> {
     }
 }
 
+/// A feature's value as far as it stands by itself: the default of one that is computed from others.
+#[inline]
+fn by_itself(feature: &Feature, formula: &Formula, accs: &mut [Acc<'_>], at: i64) -> Value {
+    let value = match formula {
+        Formula::Ratio { .. } | Formula::Expr { .. } => None,
+        Formula::Of { slot, reading } => accs.get_mut(*slot).and_then(|acc| reading.value(acc, at)),
+    };
+    value.unwrap_or_else(|| feature.default.clone())
+}
+
 /// From accumulators to values: first what stands by itself, then ratios, then what is computed from them.
-fn finish(view: &Inner, mut accs: Vec<Acc<'_>>, at: i64, said: &[Option<expr::Value>]) -> Vec<Value> {
-    let mut values: Vec<Value> = Vec::with_capacity(view.features.len());
-    for (feature, formula) in view.features.iter().zip(&view.formulas) {
-        let value = match formula {
-            Formula::Ratio { .. } | Formula::Expr { .. } => None,
-            Formula::Of { slot, reading } => accs.get_mut(*slot).and_then(|acc| reading.value(acc, at)),
-        };
-        values.push(value.unwrap_or_else(|| feature.default.clone()));
-    }
+fn finish(
+    view: &Inner,
+    accs: &mut [Acc<'_>],
+    at: i64,
+    said: &[Option<expr::Value>],
+    values: &mut Vec<Value>,
+) {
+    values.clear();
+    values.reserve(view.features.len());
+    let formulas = view.features.iter().zip(&view.formulas);
+    values.extend(formulas.map(|(feature, formula)| by_itself(feature, formula, accs, at)));
     for (i, formula) in view.formulas.iter().enumerate() {
         let Formula::Ratio { numerator, denominator } = formula else { continue };
         let of = |i: usize| values.get(i).and_then(Value::as_number);
@@ -190,9 +240,8 @@ fn finish(view: &Inner, mut accs: Vec<Acc<'_>>, at: i64, said: &[Option<expr::Va
         }
     }
     if view.formulas.iter().any(|formula| matches!(formula, Formula::Expr { .. })) {
-        on_demand(view, &mut values, at, said);
+        on_demand(view, values, at, said);
     }
-    values
 }
 
 /// What an expression looks at: the view's features, then what the request says.

@@ -61,6 +61,9 @@ struct RawExpected {
     of: Vec<String>,
     #[serde(default)]
     context: BTreeMap<String, serde_json::Value>,
+    /// The segments they belong to; to all others they do not.
+    #[serde(default)]
+    segments: Vec<Spanned<String>>,
     values: BTreeMap<String, serde_json::Value>,
 }
 
@@ -73,6 +76,12 @@ fn one() -> String {
 pub struct Tested {
     /// Values that were compared.
     pub n_values: usize,
+    /// The view it is about, as `orders@1`; `None` where there is none.
+    pub view: Option<String>,
+    /// Features of it of which every expected value came out,
+    pub features: BTreeSet<String>,
+    /// and those of which one did not.
+    pub failed: BTreeSet<String>,
     /// What is wrong; each an error.
     pub findings: Vec<Finding>,
 }
@@ -131,6 +140,7 @@ pub fn run_fixture(text: &str, file: &str, views: &Views, contracts: &Contracts)
         return run.tested;
     };
     run.stream = view.stream().to_string();
+    run.tested.view = Some(view.reference());
     if let Some(contract) = contracts.newest(view.stream()) {
         run.records(&raw.records, view, contract, &raw.expect);
     }
@@ -186,6 +196,8 @@ impl Run<'_> {
         for expected in expect {
             self.expected(expected, view, &made);
         }
+        let Tested { features, failed, .. } = &mut self.tested;
+        features.retain(|feature| !failed.contains(feature));
     }
 
     fn expected(
@@ -199,7 +211,19 @@ impl Run<'_> {
         let own = [one()];
         let of: BTreeSet<&String> =
             if expected.of.is_empty() { own.iter().collect() } else { expected.of.iter().collect() };
-        let context = Context::of_json(&expected.context);
+        let mut belongs: BTreeMap<String, bool> =
+            view.segments().iter().map(|name| (name.clone(), false)).collect();
+        for named in &expected.segments {
+            match belongs.get_mut(&named.value) {
+                Some(holds) => *holds = true,
+                None => {
+                    let (view, hint) = (view.reference(), suggestion(belongs.keys().map(String::as_str), &named.value));
+                    let message = format!("view `{view}` asks for no segment `{}`{hint}", short(&named.value));
+                    return self.wrong(FILE, line(named), message);
+                }
+            }
+        }
+        let context = Context::of_json(&expected.context).with_segments(&belongs);
         let said = match view.said(&context) {
             Ok(said) => said,
             Err(error) => return self.wrong(FILE, at_line, error.to_string()),
@@ -221,6 +245,7 @@ impl Run<'_> {
             Evaluator::new(inner).values(&rows, at.micros(), &said)
         };
         let (Ok(served), Ok(trained)) = (evaluate(&served), evaluate(&trained)) else {
+            self.tested.failed.extend(expected.values.keys().cloned());
             return self.wrong(
                 VALUE,
                 at_line,
@@ -236,10 +261,13 @@ impl Run<'_> {
             };
             let (Some(value), Some(other)) = (served.get(place), trained.get(place)) else { continue };
             self.tested.n_values += 1;
+            self.tested.features.insert(name.clone());
             if value != other {
+                self.tested.failed.insert(name.clone());
                 let message = format!("`{name}` at {at} is {value} as served and {other} as trained with");
                 self.wrong(VALUE, at_line, message);
             } else if !is_same(value, wanted) {
+                self.tested.failed.insert(name.clone());
                 self.wrong(VALUE, at_line, format!("`{name}` at {at} is {value}, {wanted} is expected"));
             }
         }

@@ -19,6 +19,11 @@
 //! * a profile's value is that of all its members' rows together, in whatever order they are named;
 //! * a record that comes twice (same id, same `occurred_at`) is one row, known since the earlier of the two.
 //!
+//! A training set asks for the same profile at many instants. It is gone through in order of time (`sweep`): a row
+//! enters the accumulators when it becomes visible and is taken out again when a window has passed it. The rows that
+//! count are those of the same rule, the accumulators and their reading are the same, and because sums are exact,
+//! nothing of a row is left once it is taken out: the values are the same to the last bit, which is tested.
+//!
 //! # What is forgotten, and why no value changes
 //!
 //! Let W be the view's longest window and *h* = (latest `known_at` of the subject's rows) − one day. Now and
@@ -53,6 +58,9 @@ pub mod expr;
 mod filter;
 mod fixture;
 mod fold;
+mod formula;
+mod matrix;
+mod money;
 mod ondemand;
 #[cfg(test)]
 mod ondemand_tests;
@@ -65,6 +73,7 @@ mod reads;
 mod row;
 mod rows;
 mod suggest;
+mod sweep;
 mod value;
 mod varint;
 mod view;
@@ -73,11 +82,12 @@ mod view_tests;
 mod views;
 mod yaml;
 
-pub use asof::{AsOf, Builder, Column, Label, Matrix};
-pub use context::{Context, ContextField};
+pub use asof::{AsOf, Builder, Label};
+pub use context::{Context, ContextField, SEGMENT};
 pub use error::Error;
 pub use fixture::{Tested, run_fixture};
 pub use fold::{FeatureFold, Held, Shelf, Tables};
+pub use matrix::{Column, Matrix};
 pub use reader::Reader;
 pub use reads::{FieldRead, Reads, Use};
 pub use row::Row;

@@ -1,7 +1,10 @@
-//! Features that are computed when they are asked for, from the view's other features and what the request says.
+//! Features that are computed when they are asked for, from the view's other features, what the request says, and the
+//! segments that the person belongs to.
+
+use std::cell::RefCell;
 
 use crate::building::{Building, codes, line};
-use crate::context::ContextField;
+use crate::context::{ContextField, SEGMENT};
 use crate::expr::{self, Problem};
 use crate::suggest::{short, suggestion};
 use crate::value::{Kind, Value};
@@ -68,13 +71,14 @@ impl Building<'_> {
         context: &[ContextField],
         features: &mut [Feature],
         formulas: &mut [Formula],
-    ) {
+    ) -> Vec<String> {
+        let segments = RefCell::new(Vec::new());
         if features.len() != all.len() {
-            return; // places would be wrong, and there are findings already
+            return Vec::new(); // places would be wrong, and there are findings already
         }
         for (i, raw) in all.iter().enumerate().filter(|(_, raw)| raw.agg == Agg::Expr) {
             self.keys(raw);
-            if let Some((kind, formula)) = self.expression(i, raw, all, context, features) {
+            if let Some((kind, formula)) = self.expression(i, raw, all, context, features, &segments) {
                 let default = self.default(raw, kind);
                 if let (Some(feature), Some(place)) = (features.get_mut(i), formulas.get_mut(i)) {
                     feature.kind = kind;
@@ -83,8 +87,10 @@ impl Building<'_> {
                 }
             }
         }
+        segments.into_inner()
     }
 
+    #[allow(clippy::too_many_arguments, reason = "all that an expression may name")]
     fn expression(
         &mut self,
         at: usize,
@@ -92,6 +98,7 @@ impl Building<'_> {
         all: &[RawFeature],
         context: &[ContextField],
         features: &[Feature],
+        segments: &RefCell<Vec<String>>,
     ) -> Option<(Kind, Formula)> {
         let text = raw.expr.as_ref()?;
         let name = Some(raw.name.value.as_str());
@@ -99,6 +106,14 @@ impl Building<'_> {
         let may_be_named =
             |place: usize| place < at || all.get(place).is_some_and(|feature| feature.agg != Agg::Expr);
         let slot = |wanted: &str| {
+            if let Some(segment) = wanted.strip_prefix(SEGMENT).filter(|name| !name.is_empty()) {
+                let mut segments = segments.borrow_mut();
+                let known = segments.iter().position(|known| known == segment).unwrap_or_else(|| {
+                    segments.push(segment.to_owned());
+                    segments.len() - 1
+                });
+                return Some(all.len() + context.len() + known);
+            }
             let feature = all.iter().position(|feature| feature.name.value == wanted);
             let said =
                 || context.iter().position(|field| field.name == wanted).map(|place| all.len() + place);
@@ -124,7 +139,7 @@ impl Building<'_> {
                     let names = all.iter().map(|feature| feature.name.value.as_str());
                     let names = names.chain(context.iter().map(|field| field.name.as_str()));
                     format!(
-                        "names `{}`, which is neither a feature of this view nor in its `context`{}",
+                        "names `{}`, which is neither a feature of this view nor in its `context` nor `segment.NAME`{}",
                         short(&wanted),
                         suggestion(names, &wanted)
                     )
@@ -137,7 +152,10 @@ impl Building<'_> {
         }
         let of = |slot: usize| match features.get(slot) {
             Some(feature) => Some(expr_kind(feature.kind)),
-            None => context.get(slot - features.len()).map(|field| field.kind),
+            None => match context.get(slot - features.len()) {
+                Some(field) => Some(field.kind),
+                None => Some(expr::Kind::Flag),
+            },
         };
         let kind = match expr.kind(&of) {
             Ok(Some(expr::Kind::Number)) => Kind::Number,

@@ -194,7 +194,7 @@ fn mistakes_in_what_is_computed_on_demand_are_told() {
     refuse("basket / mean_ever", "last_city + 1", "which is a text, not a number");
     refuse("basket / mean_ever", "consent('analytics')", "that is for eligibility");
     refuse("basket / mean_ever", "basket /", "MR4016");
-    refuse("expr: \"basket / mean_ever\", ", "", "has an `agg`, like `count`, or an `expr`");
+    refuse("expr: \"basket / mean_ever\", ", "", "has an `agg`, like `count`, an `expr` or a `segment`");
     refuse("zone: Europe/Berlin", "", "say which with the view's `zone");
     refuse("zone: Europe/Berlin", "zone: CEST", "no time zone");
     refuse("name: channel", "name: basket", "two of this name");
@@ -311,4 +311,79 @@ fn fixtures_say_what_is_wrong_and_where() {
     wrong("basket: 30", "basket: much", "MR4017", 9, "wants a number as `basket`");
     assert_eq!(run("view: [").findings[0].code, "MR4017");
     assert_eq!(run("view: shopping\nexpect: []\nexpected: []").findings[0].code, "MR4017");
+}
+
+const HABITS: &str = r#"
+view: habits
+version: 1
+stream: orders
+purposes: [analytics]
+features:
+  - {name: n, agg: count}
+  - {name: is_loyal, segment: loyal}
+  - {name: loyal_and_new, expr: "segment.loyal and not segment.late and n < 9"}
+  - {name: again, expr: "if(loyal_and_new, 1, 0)"}
+"#;
+
+fn so(loyal: bool, late: bool) -> Context {
+    let segments = [("loyal".to_owned(), loyal), ("late".to_owned(), late)];
+    Context::default().with_segments(&segments.into_iter().collect())
+}
+
+#[test]
+fn a_segment_is_a_feature_for_whoever_says_what_is_so_of_it() {
+    let view = view(HABITS);
+    assert_eq!(view.segments(), ["loyal", "late"]);
+    assert_eq!(view.segments_of("again").into_iter().collect::<Vec<_>>(), ["late", "loyal"]);
+    assert!(view.segments_of("n").is_empty());
+    assert_eq!(view.reads("is_loyal").unwrap().segments, ["loyal"]);
+    assert_eq!(view.features()[1].kind(), crate::Kind::Boolean);
+    let fold = FeatureFold::new(Views::new([view.clone()]).unwrap());
+    let mut tables = Tables::open(&store::Scope::memory(Partition(0)));
+    let mut rows: Vec<(Subject, Row)> = Vec::new();
+    for (record, fields) in &orders() {
+        let bound = Bound { record, fields };
+        fold.fold(&mut tables, &bound, &mut Emissions::default()).unwrap();
+        rows.extend(view.row_of(&bound).map(|row| (ann(), row)));
+    }
+    let (t, members) = (at("2026-04-01T00:00:00Z"), [ann()]);
+    let (serving, training) = (grant(Action::Decide), grant(Action::Train));
+    let as_of = AsOf::build(&view, rows, NonZeroUsize::MIN).unwrap();
+    let label = Label { members: &members, at: t };
+    for (context, expected) in [
+        (so(true, false), ["true", "true", "1"]),
+        (so(true, true), ["true", "false", "0"]),
+        (so(false, false), ["false", "false", "0"]),
+        (Context::default().partial(), ["nothing", "nothing", "nothing"]),
+    ] {
+        let served = Reader::new(&tables).at_with(&serving, &view, &members, t, &context).unwrap();
+        let matrix = as_of.values_with(&training, &[label], std::slice::from_ref(&context), NonZeroUsize::MIN);
+        let matrix = matrix.unwrap();
+        for (n, name) in ["is_loyal", "loyal_and_new", "again"].into_iter().enumerate() {
+            let value = served.get(name).unwrap();
+            assert_eq!(value.to_string(), expected[n], "{name} of {context:?}");
+            assert_eq!(*value, matrix.column(name).unwrap().value(0), "{name} of {context:?}");
+        }
+    }
+    // LAW 5: what nobody computed is no "no".
+    let error = Reader::new(&tables).at(&serving, &view, &members, t).unwrap_err();
+    assert!(error.code() == "MR4020" && error.to_string().contains("`loyal`"), "{error}");
+    assert_eq!(as_of.values(&training, &[label], NonZeroUsize::MIN).unwrap_err().code(), "MR4020");
+    let half = Context::default().with_segments(&[("loyal".to_owned(), true)].into_iter().collect());
+    assert!(Reader::new(&tables).at_with(&serving, &view, &members, t, &half).is_err());
+}
+
+#[test]
+fn a_test_says_which_segments_hold() {
+    let views = Views::new([view(HABITS)]).unwrap();
+    let run = |segments: &str| {
+        let text = format!(
+            "view: habits\nrecords:\n  - {{at: 2026-03-01T00:00:00Z, fields: {{total: 1}}}}\nexpect:\n  - at: 2026-03-02T00:00:00Z\n    {segments}\n    values: {{is_loyal: true, loyal_and_new: true, n: 1}}\n"
+        );
+        run_fixture(&text, "features/tests/habits.yaml", &views, &contracts())
+    };
+    let tested = run("segments: [loyal]");
+    assert!(tested.findings.is_empty() && tested.n_values == 3, "{:?}", tested.findings);
+    assert!(run("segments: []").findings[0].message.contains("is false, true is expected"));
+    assert!(run("segments: [loyl]").findings[0].message.contains("asks for no segment `loyl`"));
 }

@@ -9,7 +9,7 @@ use policy::Grant;
 
 use crate::Error;
 use crate::acc::take_cells;
-use crate::context::Context;
+use crate::context::{Context, SEGMENT};
 use crate::evaluate::Evaluator;
 use crate::filter::{Expr, Filter};
 use crate::plan::{Op, Slot};
@@ -46,6 +46,8 @@ pub struct Reads {
     pub features: Vec<String>,
     /// What it takes of the request.
     pub context: Vec<String>,
+    /// Segments it asks for.
+    pub segments: Vec<String>,
     /// True where a value of the field comes out as it went in (first, last, min, max): nothing is summed up.
     pub keeps_values: bool,
 }
@@ -76,8 +78,12 @@ impl View {
         }
         if let Some(Formula::Expr { expr, .. }) = inner.formulas.get(at) {
             for (slot, name) in expr.names() {
-                let is_feature = slot < inner.features.len();
-                let list = if is_feature { &mut reads.features } else { &mut reads.context };
+                let n_features = inner.features.len();
+                let (list, name) = match name.strip_prefix(SEGMENT) {
+                    _ if slot < n_features => (&mut reads.features, name),
+                    Some(segment) if slot >= n_features + inner.context.len() => (&mut reads.segments, segment),
+                    _ => (&mut reads.context, name),
+                };
                 list.push(name.to_owned());
             }
             reads.keeps_values = false;

@@ -172,6 +172,11 @@ impl Rows {
         &self.tail
     }
 
+    /// All rows that are kept, in order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = RowRef<'_>> {
+        self.closed().iter().map(|closed| &closed.block).chain([&self.tail]).flat_map(Block::rows)
+    }
+
     /// Reads before it are not exact.
     pub(crate) fn horizon(&self) -> i64 {
         self.old.as_ref().map_or(i64::MIN, |old| old.horizon)
@@ -284,7 +289,6 @@ impl Rows {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn n_rows(&self) -> usize {
         self.closed().iter().map(|c| c.block.n() as usize).sum::<usize>() + self.tail.n() as usize
     }

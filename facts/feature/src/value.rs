@@ -125,11 +125,21 @@ impl Serialize for Value {
 pub struct Values {
     view: View,
     values: Vec<Value>,
+    /// Places of features that are not to be seen, sorted.
+    absent: Vec<usize>,
 }
 
 impl Values {
     pub(crate) fn new(view: View, values: Vec<Value>) -> Self {
-        Self { view, values }
+        Self { view, values, absent: Vec::new() }
+    }
+
+    /// Only the features of which `keep` says so: what a purpose may not see is not there.
+    #[must_use]
+    pub fn only(mut self, keep: impl Fn(&str) -> bool) -> Self {
+        let features = self.view.features().iter().enumerate();
+        self.absent = features.filter(|(_, feature)| !keep(feature.name())).map(|(at, _)| at).collect();
+        self
     }
 
     /// The view.
@@ -137,22 +147,23 @@ impl Values {
         &self.view
     }
 
-    /// The value of a feature; `None` where the view has no such feature.
+    /// The value of a feature; `None` where the view has no such feature, or none to be seen.
     pub fn get(&self, name: &str) -> Option<&Value> {
         let at = self.view.features().iter().position(|feature| feature.name() == name)?;
-        self.values.get(at)
+        self.values.get(at).filter(|_| self.absent.binary_search(&at).is_err())
     }
 
     /// Features with their values, in the order of the view's file.
     pub fn iter(&self) -> impl Iterator<Item = (&Feature, &Value)> {
-        self.view.features().iter().zip(&self.values)
+        let all = self.view.features().iter().zip(&self.values).enumerate();
+        all.filter(|(at, _)| self.absent.binary_search(at).is_err()).map(|(_, found)| found)
     }
 }
 
 /// In JSON: an object from the feature's name to its value.
 impl Serialize for Values {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(Some(self.values.len()))?;
+        let mut map = s.serialize_map(Some(self.values.len() - self.absent.len()))?;
         for (feature, value) in self.iter() {
             map.serialize_entry(feature.name(), value)?;
         }
@@ -186,6 +197,7 @@ pub(crate) enum Reading {
 
 impl Reading {
     /// `None`: nothing to read.
+    #[inline]
     pub(crate) fn value(self, acc: &mut Acc<'_>, at: i64) -> Option<Value> {
         match (self, acc) {
             (Self::Count, Acc::Count(n)) => Some(whole((*n).into())),
@@ -209,6 +221,7 @@ impl Reading {
             (Self::Distinct, Acc::Distinct { sets, loose }) => {
                 Some(whole(Acc::n_distinct(sets, loose) as i128))
             }
+            (Self::Distinct, Acc::Different(n)) => Some(whole((*n).into())),
             (Self::Decayed, Acc::Decayed { sum, .. }) => Some(Value::Number(sum.total())),
             _ => None,
         }

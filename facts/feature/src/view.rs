@@ -33,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) plan: Plan,
     /// What requests say.
     pub(crate) context: Vec<ContextField>,
+    /// Segments that expressions ask for.
+    pub(crate) segments: Vec<String>,
 }
 
 /// A named, typed value of a view.
@@ -67,7 +69,8 @@ pub(crate) enum Formula {
         numerator: usize,
         denominator: usize,
     },
-    /// Computed when it is asked for: places are features in the order of the file, then the context's values.
+    /// Computed when it is asked for: places are features in the order of the file, then the context's values, then
+    /// segments.
     Expr {
         expr: Expr,
         reads: Box<[usize]>,
@@ -95,7 +98,7 @@ impl Feature {
         self.calendar.as_deref()
     }
 
-    /// True where it is computed from other features and what the request says, when it is asked for.
+    /// True where it is computed from other features, what the request says, and segments, when it is asked for.
     pub fn is_on_demand(&self) -> bool {
         self.is_on_demand
     }

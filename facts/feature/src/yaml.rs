@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use crate::context::SEGMENT;
+
 /// The largest view file that is read.
 const MAX_BYTES: usize = 1024 * 1024;
 
@@ -51,6 +53,9 @@ pub(crate) struct RawFeature {
     pub(crate) agg: Agg,
     #[serde(default)]
     pub(crate) expr: Option<Spanned<String>>,
+    /// The same as an expression that asks for this segment and nothing else.
+    #[serde(default)]
+    pub(crate) segment: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) of: Option<Spanned<String>>,
     #[serde(default)]
@@ -90,6 +95,17 @@ pub(crate) enum Agg {
     TimeSince,
     Ratio,
     DecayedSum,
+}
+
+impl RawFeature {
+    /// `segment: loyal` is `expr: segment.loyal`.
+    pub(crate) fn spell_out(&mut self) {
+        if let (None, Some(segment)) = (&self.expr, &self.segment) {
+            let text = format!("{SEGMENT}{}", segment.value);
+            self.expr =
+                Some(Spanned { value: text, referenced: segment.referenced, defined: segment.defined });
+        }
+    }
 }
 
 impl Agg {

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measures us beside our peers and keeps bench/RESULTS.md.
 
+mod asof;
 mod capture;
 mod decide;
 mod huge;
@@ -29,6 +30,7 @@ pub fn run(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
         capture::items(),
         profile::items(),
         segment::items(),
+        asof::items(),
         huge::items(),
     ]
     .into_iter()

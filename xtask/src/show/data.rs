@@ -3,6 +3,7 @@
 mod browser;
 mod capture;
 mod contracts;
+mod entities;
 mod exchange;
 mod jobs;
 mod lineage;
@@ -28,6 +29,7 @@ pub fn items() -> Vec<Item> {
         browser::ITEM,
         capture::ITEM,
         merging::ITEM,
+        entities::ITEM,
         jobs::ITEM,
     ]
 }

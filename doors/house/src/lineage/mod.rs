@@ -40,7 +40,9 @@ impl Project {
 
     fn lineage_of(&self, contracts: &Contracts, views: &Views) -> Builder {
         let mut builder = Builder::new(self.lineage_names());
-        builder.contracts(contracts).views(views, contracts, &|_, _| None);
+        let tested = self.tested_features(views, contracts);
+        let by = |view: &str, feature: &str| tested.get(&(view.to_owned(), feature.to_owned())).cloned();
+        builder.contracts(contracts).views(views, contracts, &by);
         for spec in &self.models {
             builder.model(&described(spec), contracts);
         }

@@ -66,7 +66,9 @@ fn passes(filter: &Json, row: &Row) -> bool {
         None => true,
         Some("quantity > 0 and price > 0") => row.quantity > 0 && row.price > 0.0,
         Some("quantity < 0") => row.quantity < 0,
+        Some("quantity > 1") => row.quantity > 1,
         Some("not country == 'United Kingdom'") => row.country != "United Kingdom",
+        Some("not country == '367'") => row.country != "367",
         Some(other) => panic!("no brute force for `{other}`"),
     }
 }

@@ -1,15 +1,19 @@
 //! A house whose decisions, training rows and brute-force values can be held against each other (LAW 5).
 
 mod brute;
+mod journey;
+mod plan;
 mod project;
 mod rows;
 mod run;
 mod views;
 
 pub use brute::{Known, brute_force};
+pub use journey::{journey, made_up_journey};
+pub use plan::{Entity, World};
 pub use rows::{History, Rng, Row, made_up, members, online_retail};
-pub use run::{Label, Outcome, Size, run};
-pub use views::{names, views};
+pub use run::{Home, Label, Outcome, Size, Word, belonging, run};
+pub use views::ViewOf;
 
 /// A feature's value, wherever it comes from.
 #[derive(Clone, Debug, PartialEq)]

@@ -30,8 +30,9 @@ impl Rng {
 /// One purchase. Times are microseconds.
 #[derive(Clone, Debug)]
 pub struct Row {
+    pub stream: &'static str,
     pub row: i64,
-    /// `user_id` or `card`
+    /// `user_id`, `card`, `household` or `product`
     pub kind: &'static str,
     pub value: String,
     pub customer: String,
@@ -57,6 +58,8 @@ pub struct History {
     pub rows: Vec<Row>,
     /// By customer.
     pub links: BTreeMap<String, Link>,
+    /// Customers and the household each is said to belong to.
+    pub homes: Vec<(String, String)>,
     pub n_late: usize,
     /// The first and the last event.
     pub span: (i64, i64),
@@ -95,7 +98,7 @@ impl History {
                 n_late += 1;
                 row.known += 3_600 * SECOND + rng.below(21 * 86_400) as i64 * SECOND;
             }
-            if !*has_card.entry(row.customer.clone()).or_insert_with(|| rng.chance(30)) {
+            if row.kind != "user_id" || !*has_card.entry(row.customer.clone()).or_insert_with(|| rng.chance(30)) {
                 continue;
             }
             let middle = span.0 + (span.1 - span.0) * (20 + rng.below(60) as i64) / 100;
@@ -109,7 +112,7 @@ impl History {
                 row.value = link.card.clone();
             }
         }
-        Self { rows: bought, links, n_late, span }
+        Self { rows: bought, links, homes: Vec::new(), n_late, span }
     }
 }
 
@@ -120,6 +123,7 @@ pub fn made_up(n: usize, rng: &mut Rng) -> Vec<Row> {
     let row = |_| {
         let customer = format!("{}", 12_000 + rng.below(40));
         Row {
+            stream: "shop",
             row: 0,
             kind: "user_id",
             value: customer.clone(),
@@ -151,6 +155,7 @@ pub fn online_retail(data: &Path) -> Vec<Row> {
         let customer = text(&raw, "CustomerID")?.trim_end_matches(".0").to_owned();
         let at = invoice_date(raw["InvoiceDate"].as_str()?)?;
         Some(Row {
+            stream: "shop",
             row: 0,
             kind: "user_id",
             value: customer.clone(),
@@ -181,10 +186,12 @@ pub fn members(
     value: &str,
     at: i64,
 ) -> Vec<(&'static str, String)> {
+    let Some(known) = ["user_id", "card", "household", "product"].into_iter().find(|known| *known == kind) else {
+        panic!("no identifier `{kind}`")
+    };
     let customer = value.trim_start_matches('k');
-    match links.get(customer).filter(|link| link.at <= at) {
+    match links.get(customer).filter(|link| ["user_id", "card"].contains(&known) && link.at <= at) {
         Some(link) => vec![("user_id", link.user_id.clone()), ("card", link.card.clone())],
-        None if kind == "card" => vec![("card", value.to_owned())],
-        None => vec![("user_id", value.to_owned())],
+        None => vec![(known, value.to_owned())],
     }
 }

@@ -49,20 +49,80 @@ const TAPS: [&str; 13] = [
     r#"{"name": "interest", "agg": "decayed_sum", "of": "price", "half_life": "700ms"}"#,
 ];
 
-/// (view, its features).
-pub fn views() -> [(&'static str, Vec<Value>); 2] {
-    [("shop", read(&SHOP)), ("taps", read(&TAPS))]
+/// A view of a world.
+#[derive(Clone, Debug)]
+pub struct ViewOf {
+    pub name: String,
+    pub stream: &'static str,
+    pub features: Vec<Value>,
+    /// Added later, and filled from the journal then.
+    pub is_new: bool,
 }
 
-fn read(features: &[&str]) -> Vec<Value> {
-    features.iter().map(|feature| serde_json::from_str(feature).unwrap()).collect()
+impl ViewOf {
+    /// `view.feature`, all of them.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.features.iter().map(|feature| format!("{}.{}", self.name, feature["name"].as_str().unwrap()))
+    }
 }
 
-/// `view.feature`, all of them.
-pub fn names() -> Vec<String> {
-    let all = views();
-    let names = |(view, features): &(&str, Vec<Value>)| -> Vec<String> {
-        features.iter().map(|feature| format!("{view}.{}", feature["name"].as_str().unwrap())).collect()
+/// Two views, one over what is imported, one over what is posted.
+pub fn retail() -> Vec<ViewOf> {
+    let view = |stream: &'static str, features: &[&str]| ViewOf {
+        name: stream.to_owned(),
+        stream,
+        features: features.iter().map(|feature| serde_json::from_str(feature).unwrap()).collect(),
+        is_new: false,
     };
-    all.iter().flat_map(names).collect()
+    vec![view("shop", &SHOP), view("taps", &TAPS)]
+}
+
+/// Features of one view of the thirty, by their places in [`SHOP`] and [`TAPS`].
+const OF_HISTORY: [&[usize]; 5] =
+    [&[0, 1, 3, 20, 22], &[2, 4, 5, 6, 7], &[8, 9, 10, 11, 12], &[13, 14, 15, 16, 17], &[18, 19, 21, 23, 24]];
+const OF_LIVE: [&[usize]; 3] = [&[0, 2, 3, 10, 11], &[1, 4, 5, 6, 12], &[7, 8, 9]];
+
+/// Other windows, so that no two views of a stream are the same.
+const WINDOWS: [[(&str, &str); 6]; 2] = [
+    [("7d", "7d"), ("30d", "30d"), ("90d", "90d"), ("50ms", "50ms"), ("300ms", "300ms"), ("5s", "5s")],
+    [("7d", "2d"), ("30d", "12d"), ("90d", "200d"), ("50ms", "20ms"), ("300ms", "900ms"), ("5s", "2s")],
+];
+
+/// Thirty views over six streams, every third of them new.
+pub fn thirty() -> Vec<ViewOf> {
+    let streams: [(&'static str, &[&[usize]], &[&str], usize); 6] = [
+        ("baskets", &OF_HISTORY, &SHOP, 9),
+        ("taps", &OF_LIVE, &TAPS, 3),
+        ("savings", &OF_HISTORY, &SHOP, 5),
+        ("calls", &OF_LIVE, &TAPS, 3),
+        ("sales", &OF_HISTORY, &SHOP, 7),
+        ("shelf", &OF_LIVE, &TAPS, 3),
+    ];
+    let mut all: Vec<ViewOf> = Vec::new();
+    for (stream, groups, known, n) in streams {
+        for i in 0..n {
+            let windows = &WINDOWS[i / groups.len()];
+            let features = groups[i % groups.len()].iter().map(|at| journey(known[*at], windows));
+            let is_new = all.len() % 3 == 2;
+            all.push(ViewOf { name: format!("{stream}_{i}"), stream, features: features.collect(), is_new });
+        }
+    }
+    all
+}
+
+/// A feature of the shop as one of Complete Journey's, where nothing is returned and nobody is from abroad.
+fn journey(feature: &str, windows: &[(&str, &str)]) -> Value {
+    let mut feature: Value = serde_json::from_str(feature).unwrap();
+    if let Some((_, other)) = windows.iter().find(|(from, _)| feature["window"] == *from) {
+        feature["window"] = (*other).into();
+    }
+    if let Some(filter) = feature["where"].as_str() {
+        let other = match filter {
+            "quantity < 0" => "quantity > 1",
+            "not country == 'United Kingdom'" => "not country == '367'",
+            other => other,
+        };
+        feature["where"] = other.into();
+    }
+    feature
 }

@@ -19,14 +19,16 @@ mod kind;
 mod parse;
 mod parts;
 mod print;
+mod scan;
 mod value;
 
 use event::Instant;
 use serde::{Serialize, Serializer};
 
 use function::Function;
-pub use parse::{Problem, is_plain_name, parse};
+pub use parse::{Problem, parse};
 pub use parts::Parts;
+pub use scan::is_plain_name;
 pub use value::{Kind, Observed, Value};
 
 /// An expression that has been read.

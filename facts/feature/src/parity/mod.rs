@@ -102,6 +102,7 @@ fn view(yaml: &str, keep: Keep) -> View {
         columns: inner.columns.clone(),
         plan: crate::plan::Plan { keep, ..inner.plan.clone() },
         context: inner.context.clone(),
+        segments: inner.segments.clone(),
     })
 }
 
@@ -300,6 +301,13 @@ fn check(steps: &[Step], yaml: &str, keep: Keep) -> Result<(), TestCaseError> {
         .flat_map(|at| members.iter().map(|m| Label { members: m, at: Instant::from_micros(*at) }))
         .collect();
     let matrix = as_of.values(&training, &labels, NonZeroUsize::new(2).unwrap()).unwrap();
+    // A label that is asked for by itself is computed from scratch, one of many by a sweep: the same to the last bit.
+    for (row, label) in labels.iter().enumerate().step_by(3) {
+        let one = as_of.values(&training, &[*label], NonZeroUsize::MIN).unwrap();
+        for ((many, one), feature) in matrix.columns().iter().zip(one.columns()).zip(view.features()) {
+            prop_assert_eq!(many.value(row), one.value(0), "{} at {}", feature.name(), label.at);
+        }
+    }
     for (row, label) in labels.iter().enumerate() {
         let columns = view.features().iter().zip(matrix.columns());
         let values = columns.map(|(feature, column)| (feature.name(), column.value(row)));
