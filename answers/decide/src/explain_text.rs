@@ -278,6 +278,7 @@ impl Text {
                 Origin::Feature => self.say("feature", "Merkmal"),
                 Origin::Trait => self.say("trait", "Eigenschaft"),
                 Origin::Context => self.say("context", "Kontext"),
+                Origin::Segment => self.say("segment", "Segment"),
             };
             let version =
                 if input.version.is_empty() { String::new() } else { format!("v{}", input.version) };

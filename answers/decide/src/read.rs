@@ -36,7 +36,8 @@ const KEYS: [&str; 20] = [
     "actions",
 ];
 const GOAL_KEYS: [&str; 6] = ["metric", "formula", "formula_version", "success", "within", "value"];
-const INPUT_KEYS: [&str; 3] = ["features", "traits", "context"];
+const INPUT_KEYS: [&str; 4] = ["features", "traits", "context", "segments"];
+const ORIGINS: [Origin; 4] = [Origin::Feature, Origin::Trait, Origin::Context, Origin::Segment];
 const BUDGET_KEYS: [&str; 3] = ["name", "total", "period"];
 const HOLDOUT_KEYS: [&str; 2] = ["share", "salt"];
 const CAP_KEYS: [&str; 5] = ["all", "channel", "action", "max", "window"];
@@ -226,13 +227,15 @@ impl Reader<'_> {
             return Vec::new();
         };
         let mut inputs: Vec<Declared> = Vec::new();
-        for (key, origin) in INPUT_KEYS.into_iter().zip([Origin::Feature, Origin::Trait, Origin::Context]) {
+        for (key, origin) in INPUT_KEYS.into_iter().zip(ORIGINS) {
             for (line, name) in section.texts(key, "[orders_30d]", false, self.findings) {
+                // Wherever a segment is named in an expression, it is named so.
+                let name = if origin == Origin::Segment { format!("{}{name}", feature::SEGMENT) } else { name };
                 if inputs.iter().any(|known| known.name == name) {
                     self.findings.add(
                         code::CONFLICT,
                         line,
-                        format!("input `{}` is declared twice; names must differ across features, traits and context", short(&name)),
+                        format!("input `{}` is declared twice; names must differ across features, traits, context and segments", short(&name)),
                     );
                 } else {
                     inputs.push(Declared { name, origin });

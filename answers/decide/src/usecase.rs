@@ -279,6 +279,12 @@ impl UseCase {
         purposes
     }
 
+    /// The segments it asks for, by name.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        let asked = self.inputs.iter().filter(|input| input.origin == Origin::Segment);
+        asked.filter_map(|input| input.name.strip_prefix(feature::SEGMENT))
+    }
+
     /// The features it looks at.
     pub fn features(&self) -> impl Iterator<Item = &str> {
         self.inputs.iter().filter(|i| i.origin == Origin::Feature).map(|i| i.name.as_str())

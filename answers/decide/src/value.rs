@@ -13,6 +13,8 @@ pub enum Origin {
     Trait,
     /// What the caller said about this moment.
     Context,
+    /// Whether the person belongs to a segment.
+    Segment,
 }
 
 /// One value a decision was given.
@@ -24,7 +26,7 @@ pub struct Input {
     pub origin: Origin,
     /// The value; `None` where there is none.
     pub value: Option<Value>,
-    /// The version of the feature view or contract that made it; empty for context.
+    /// The version of the feature view, segment or contract that made it; empty for context.
     pub version: String,
     /// True where it derives from a personal field: it is then stored sealed only.
     pub personal: bool,

@@ -43,6 +43,29 @@ pub struct Model {
     pub labels: Recipe,
 }
 
+/// A segment, as far as lineage follows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// What it is for.
+    pub description: String,
+    /// The purpose people are read for.
+    pub purpose: String,
+    /// The file that describes it.
+    pub file: String,
+    /// Features as `view.feature`.
+    pub features: Vec<String>,
+    /// Traits.
+    pub traits: Vec<String>,
+    /// Other segments.
+    pub segments: Vec<String>,
+}
+
 /// A stream and the fields of it that are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipe {
@@ -178,10 +201,14 @@ impl Builder {
                     let how = if read.used == Use::Filter { How::Filters } else { how };
                     self.edge(&from, &id, how, None);
                 }
+                for segment in &reads.segments {
+                    self.edge(&NodeId::new(Kind::Segment, segment.as_str()), &id, How::Computed, Some("segment"));
+                }
                 for other in &reads.features {
                     self.edge(&NodeId::feature(&name, other), &id, How::Computed, Some("ratio"));
                 }
-                if reads.features.is_empty() && !reads.fields.iter().any(|read| read.used == Use::Value) {
+                let asks = reads.features.is_empty() && reads.segments.is_empty();
+                if asks && !reads.fields.iter().any(|read| read.used == Use::Value) {
                     self.edge(&stream, &id, How::Reads, Some("counts its records"));
                 }
                 if let Some(contract) = contract {
@@ -200,6 +227,28 @@ impl Builder {
         for (path, how) in keys.chain(times) {
             self.edge(&NodeId::field(stream, path.as_str()), to, how, None);
         }
+    }
+
+    /// A segment.
+    pub fn segment(&mut self, segment: &Audience) -> &mut Self {
+        let id = NodeId::new(Kind::Segment, segment.name.as_str());
+        self.add(Node {
+            description: Some(segment.description.trim().to_owned()).filter(|text| !text.is_empty()),
+            owner: Some(segment.owner.clone()),
+            purposes: vec![segment.purpose.clone()],
+            version: Some(segment.version.clone()),
+            type_name: Some("boolean".to_owned()),
+            file: Some(segment.file.clone()),
+            ..Node::new(id.clone())
+        });
+        let features = segment.features.iter().map(|reference| self.feature(reference));
+        let traits = segment.traits.iter().map(|name| NodeId::new(Kind::Trait, name.as_str()));
+        let others = segment.segments.iter().map(|name| NodeId::new(Kind::Segment, name.as_str()));
+        let from: Vec<NodeId> = features.chain(traits).chain(others).collect();
+        for from in &from {
+            self.edge(from, &id, How::Computed, Some("rule"));
+        }
+        self
     }
 
     /// A model.
@@ -246,6 +295,10 @@ impl Builder {
             let from = match input.origin {
                 Origin::Feature => self.feature(&input.name),
                 Origin::Trait => NodeId::new(Kind::Trait, input.name.as_str()),
+                Origin::Segment => {
+                    let name = input.name.strip_prefix(feature::SEGMENT).unwrap_or(&input.name);
+                    NodeId::new(Kind::Segment, name)
+                }
                 Origin::Context => continue,
             };
             self.edge(&from, &id, How::Informs, None);

@@ -23,7 +23,7 @@ mod impact;
 mod node;
 pub mod openlineage;
 
-pub use build::{Builder, Model, Recipe};
+pub use build::{Audience, Builder, Model, Recipe};
 pub use error::{Error, codes};
 pub use fold::{LINEAGE, LineageFold, MAX_NODES, Outside, Tables};
 pub use graph::{Direction, Edge, Graph, How, Node, Step};

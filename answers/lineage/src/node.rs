@@ -21,6 +21,8 @@ pub enum Kind {
     Trait,
     /// A feature of a view: `purchases.n_30d`.
     Feature,
+    /// A saved rule that says who belongs to an audience.
+    Segment,
     /// A model.
     Model,
     /// A use case.
@@ -37,12 +39,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, as a thing flows through the house.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Source,
         Self::Stream,
         Self::Field,
         Self::Trait,
         Self::Feature,
+        Self::Segment,
         Self::Model,
         Self::UseCase,
         Self::Channel,
@@ -59,6 +62,7 @@ impl Kind {
             Self::Field => "field",
             Self::Trait => "trait",
             Self::Feature => "feature",
+            Self::Segment => "segment",
             Self::Model => "model",
             Self::UseCase => "use_case",
             Self::Channel => "channel",

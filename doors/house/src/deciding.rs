@@ -163,6 +163,7 @@ impl House {
     ) -> Result<Vec<Input>, Error> {
         let mut inputs = Vec::with_capacity(use_case.inputs.len());
         let mut traits = None;
+        let mut person = crate::segments::Person::new(self, grant, members, now);
         let names = use_case.features().map(str::to_owned).collect::<Vec<_>>();
         let said = crate::ondemand::declared(use_case, context);
         let mut features = self.feature_inputs(grant, &names, members, now, &said)?;
@@ -178,6 +179,17 @@ impl House {
                     }
                     let found = traits.as_ref().and_then(|traits| traits.get(&declared.name));
                     inputs.push(input(&declared.name, Origin::Trait, found, true));
+                }
+                Origin::Segment => {
+                    let name = declared.name.strip_prefix(profile::SEGMENT).unwrap_or(&declared.name);
+                    inputs.push(Input {
+                        name: declared.name.clone(),
+                        origin: Origin::Segment,
+                        value: Some(decide::Value::Flag(person.holds(name)?)),
+                        version: self.segment(name)?.version.to_string(),
+                        // It may look at traits, which are.
+                        personal: true,
+                    });
                 }
                 Origin::Context => {
                     // What a caller says about a person's moment is treated as personal: nobody classified it.

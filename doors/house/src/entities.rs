@@ -40,10 +40,13 @@ impl House {
         let as_of = self.as_of_journal(views.iter().copied(), |subject| all.contains(&subject))?;
         let labels: Vec<Label<'_>> =
             asked.iter().zip(&members).map(|((_, at), members)| Label { members, at: *at }).collect();
+        let asked_of = views.iter().flat_map(|view| view.segments()).map(String::as_str).collect();
+        let then = self.then(self.project(), asked_of, |subject| all.contains(&subject))?;
         let matrix = |view: &&View| {
             let missing = || Error::Internal { reason: format!("no rows were read for {}", view.reference()) };
             let table = as_of.get(&view.reference()).ok_or_else(missing)?;
-            Ok(table.values(&grant, &labels, NonZeroUsize::MIN)?)
+            let said = then.contexts(&grant, view, &labels, &[])?;
+            Ok(table.values_with(&grant, &labels, &said, NonZeroUsize::MIN)?)
         };
         views.iter().map(matrix).collect()
     }

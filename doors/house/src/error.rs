@@ -80,6 +80,34 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// MR3124, explained in docs/errors/MR3124.md
+    #[error("{at} is still to come (it is {now}): nobody can say yet who belongs to what then")]
+    ToCome {
+        /// The instant asked for.
+        at: event::Instant,
+        /// The house's time.
+        now: event::Instant,
+    },
+    /// MR3125, explained in docs/errors/MR3125.md
+    #[error("segment `{segment}` is read for `{purpose}` and for nothing else; it was asked for `{asked}`")]
+    SegmentPurpose {
+        /// The segment.
+        segment: String,
+        /// Its purpose.
+        purpose: String,
+        /// The purpose it was asked for.
+        asked: String,
+    },
+    /// MR3107, explained in docs/errors/MR3107.md
+    #[error("`{kind}` is no type of {what} here; known: {}", known.join(", "))]
+    UnknownType {
+        /// `person`, or `entity`: what was asked for.
+        what: &'static str,
+        /// The type asked for.
+        kind: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// MR1040, explained in docs/errors/MR1040.md
     #[error("no contract describes the stream `{name}`; known: {}", known.join(", "))]
     UnknownStream {
@@ -312,6 +340,7 @@ impl Error {
             | Self::UnknownView { .. }
             | Self::UnknownStream { .. }
             | Self::UnknownSegment { .. }
+            | Self::UnknownType { .. }
             | Self::UnknownJob { .. }
             | Self::UnknownCapture { .. }
             | Self::UnknownSource { .. }
@@ -321,13 +350,13 @@ impl Error {
             Self::Audit(audit::Error::Text { .. } | audit::Error::TooLarge { .. }) => Kind::Invalid,
             Self::Audit(audit::Error::Unproven { .. }) => Kind::Conflict,
             Self::Audit(_) => Kind::Unavailable,
-            Self::NotForPurpose { .. } => Kind::Forbidden,
+            Self::NotForPurpose { .. } | Self::SegmentPurpose { .. } => Kind::Forbidden,
             Self::Occupied { .. } => Kind::Conflict,
             Self::Lake(lake::Error::NoExport { .. }) => Kind::Invalid,
             Self::Lake(lake::Error::Unwritable { .. }) => Kind::Unavailable,
             Self::Lineage(lineage::Error::Full { .. }) => Kind::Conflict,
             Self::Lineage(_) => Kind::Invalid,
-            Self::BadIdentifier { .. } | Self::Intake(_) | Self::Job(_) => Kind::Invalid,
+            Self::BadIdentifier { .. } | Self::ToCome { .. } | Self::Intake(_) | Self::Job(_) => Kind::Invalid,
             Self::Registry(registry::Error::UnknownModel { .. } | registry::Error::UnknownVersion { .. }) => {
                 Kind::NotFound
             }
@@ -406,6 +435,9 @@ impl Error {
             Self::UnknownView { .. } => "MR4040",
             Self::UnknownStream { .. } => "MR1040",
             Self::UnknownSegment { .. } => "MR3123",
+            Self::ToCome { .. } => "MR3124",
+            Self::SegmentPurpose { .. } => "MR3125",
+            Self::UnknownType { .. } => "MR3107",
             Self::NotFound { .. } => "MR5041",
             Self::UnknownJob { .. } => "MR4602",
             Self::JobWaits { .. } => "MR4603",

@@ -1,7 +1,9 @@
 //! The identity graph by hand: who is merged, parted, taken out; households and accounts; and why somebody is somebody.
 
+use std::collections::BTreeSet;
+
 use event::{Instant, RecordId, Subject};
-use feature::{Reader, Values};
+use feature::Values;
 use policy::{Action, Principal};
 use profile::{
     Act, Belonging, Deed, Done, Edge, LinkedId, MEMBERSHIPS, MERGES, Member, Membership, Profiles, Shared,
@@ -58,13 +60,28 @@ pub struct Held {
     pub shared: Shared,
 }
 
+/// Who belongs to a household or an account.
+#[derive(Clone, Debug, Serialize)]
+pub struct MembersOf {
+    /// The entity, a pseudonym.
+    pub entity: Subject,
+    /// As of when.
+    pub at: Instant,
+    /// Those who may be read for the purpose.
+    pub members: Vec<Belonging>,
+    /// How many may not.
+    pub n_withheld: usize,
+    /// How often somebody was left out because the entity has as many members as it may have.
+    pub n_left_out: u64,
+}
+
 impl House {
     /// Says that two identifiers are one person, whatever links and limits say. State stays where it is: from now on it
     /// is read together.
     ///
     /// # Errors
     /// [`profile::Error::Together`] where they are one profile already; [`profile::Error::TooMany`];
-    /// [`Error::BadIdentifier`]; [`Error::NotFound`] for a type of identifier that the project does not have.
+    /// [`Error::BadIdentifier`]; [`Error::UnknownType`] for a type that names no people here.
     pub fn merge(&self, a: &Identifier, b: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
         let (first, second) = (self.known_type(a)?, self.known_type(b)?);
         let (one, other) = (self.members(first.subject)?, self.members(second.subject)?);
@@ -86,7 +103,7 @@ impl House {
     /// # Errors
     /// [`profile::Error::NothingByHand`] where no hand put them together.
     pub fn unmerge(&self, a: &Identifier, b: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
-        let (first, second) = (self.linked(a)?, self.linked(b)?);
+        let (first, second) = (self.known_type(a)?, self.known_type(b)?);
         let together = self.members(first.subject)?;
         let apart = || profile::Error::NothingByHand { a: first.subject, b: second.subject };
         if !together.subjects.contains(&second.subject) {
@@ -125,8 +142,8 @@ impl House {
     /// Takes an identifier out of its profile, whatever links say: a shared device, a switchboard's number.
     ///
     /// # Errors
-    /// [`profile::Error::Out`] where it is out already; [`Error::NotFound`] for a type of identifier that the project does
-    /// not have.
+    /// [`profile::Error::Out`] where it is out already; [`Error::UnknownType`] for a type that names no people
+    /// here.
     pub fn split(&self, id: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
         let id = self.known_type(id)?;
         if self.standing_split(id.subject)?.is_some() {
@@ -141,7 +158,7 @@ impl House {
     /// # Errors
     /// [`profile::Error::NothingByHand`] where it was not.
     pub fn rejoin(&self, id: &Identifier, by: &str, reference: &str) -> Result<Acted, Error> {
-        let id = self.linked(id)?;
+        let id = self.known_type(id)?;
         let undone = self
             .standing_split(id.subject)?
             .ok_or(profile::Error::NothingByHand { a: id.subject, b: id.subject })?;
@@ -152,7 +169,7 @@ impl House {
     /// Why a person's profile is as it is: for each member the links that hold it, what hands did, and what is shared.
     ///
     /// # Errors
-    /// [`Error::Denied`] without a grant for every member.
+    /// [`Error::Denied`] without a grant for every member; [`Error::ToCome`]
     pub fn explain_profile(
         &self,
         principal: &Principal,
@@ -160,6 +177,9 @@ impl House {
         purpose: &str,
         at: Option<Instant>,
     ) -> Result<Explained, Error> {
+        if let Some(at) = at {
+            self.not_to_come(at)?;
+        }
         let subject = self.subject(identifier)?;
         let t = at.unwrap_or_else(|| self.clock().settled());
         let whole = match at {
@@ -194,7 +214,8 @@ impl House {
     /// * `occurred_at`: since when; `None`: now
     ///
     /// # Errors
-    /// [`Error::BadIdentifier`]
+    /// [`Error::BadIdentifier`]; [`Error::UnknownType`] where one of the two is of no type that the project has;
+    /// [`Error::ToCome`]
     pub fn belongs(
         &self,
         entity: &Identifier,
@@ -203,8 +224,11 @@ impl House {
         role: Option<&str>,
         occurred_at: Option<Instant>,
     ) -> Result<RecordId, Error> {
-        let (entity, member) = (self.linked(entity)?, self.linked(member)?);
-        let role = role.map(|role| role.chars().take(MOST_CHARS).collect());
+        if let Some(at) = occurred_at {
+            self.not_to_come(at)?;
+        }
+        let (entity, member) = (self.known_entity(entity)?, self.known_type(member)?);
+        let role = role.map(short).filter(|role| !role.is_empty());
         let said_at = occurred_at.unwrap_or_else(|| self.now());
         let payload = Membership { entity, member, belongs, role }.to_payload();
         let mut key = payload.clone();
@@ -214,12 +238,43 @@ impl House {
         Ok(id)
     }
 
-    /// Who belongs to a household or an account as of an instant (now for `None`).
+    /// Who belongs to a household or an account as of an instant (now for `None`), for a purpose.
     ///
     /// # Errors
-    /// [`Error::BadIdentifier`], [`Error::Store`]
-    pub fn belonging(&self, entity: &Identifier, at: Option<Instant>) -> Result<Vec<Belonging>, Error> {
+    /// [`Error::BadIdentifier`], [`Error::UnknownType`], [`Error::ToCome`], [`Error::Denied`]
+    pub fn members_of(
+        &self,
+        principal: &Principal,
+        entity: &Identifier,
+        purpose: &str,
+        at: Option<Instant>,
+    ) -> Result<MembersOf, Error> {
+        if let Some(at) = at {
+            self.not_to_come(at)?;
+        }
+        let now = self.clock().settled();
+        let at = at.unwrap_or(now);
+        let places = self.belonging(entity, Some(at))?;
         let entity = self.subject(entity)?;
+        let profiles = places.iter().map(|place| Ok(self.members(place.subject)?.subjects));
+        let profiles = profiles.collect::<Result<Vec<_>, Error>>()?;
+        let action = Action::ReadProfile;
+        let asked = policy::authorize_many(principal, action, purpose, &profiles, self, self.purposes(), now)?;
+        // LAW 3: whoever said no is counted and not named.
+        let n_all = places.len();
+        let is_permitted = |all: &Vec<Subject>| all.iter().all(|member| asked.grant.permits(*member));
+        let permitted = places.into_iter().zip(&profiles).filter(|(_, all)| is_permitted(all));
+        let members: Vec<Belonging> = permitted.map(|(place, _)| place).collect();
+        let n_left_out = self.in_control(|rooms| rooms.identities.n_left_out_of(entity))?;
+        Ok(MembersOf { entity, at, n_withheld: n_all - members.len(), members, n_left_out })
+    }
+
+    /// The same without a grant, for whoever asks for one next.
+    ///
+    /// # Errors
+    /// [`Error::BadIdentifier`], [`Error::UnknownType`]
+    pub(crate) fn belonging(&self, entity: &Identifier, at: Option<Instant>) -> Result<Vec<Belonging>, Error> {
+        let entity = self.known_entity(entity)?.subject;
         let at = at.unwrap_or_else(|| self.clock().settled());
         self.in_control(|rooms| rooms.identities.belonging_to(entity, at))
     }
@@ -237,7 +292,7 @@ impl House {
         views: &[String],
     ) -> Result<(Instant, Vec<Values>), Error> {
         let at = self.clock().settled();
-        let mut members = std::collections::BTreeSet::new();
+        let mut members = BTreeSet::new();
         for place in self.belonging(entity, Some(at))? {
             members.extend(self.members(place.subject)?.subjects);
         }
@@ -249,11 +304,10 @@ impl House {
         // LAW 3: every member of every profile, or none.
         let grant =
             policy::authorize(principal, Action::ReadFeatures, purpose, &members, self, self.purposes(), at)?;
-        let reader = Reader::new(self);
-        let values = views
-            .iter()
-            .map(|name| Ok(reader.at(&grant, self.view(name)?, &members, at)?))
-            .collect::<Result<_, Error>>()?;
+        let nothing = feature::Context::default();
+        let mut all = crate::segments::Person::new(self, &grant, &members, at);
+        let values = views.iter().map(|name| all.view(self.view(name)?, &nothing));
+        let values = values.collect::<Result<_, Error>>()?;
         Ok((at, values))
     }
 
@@ -261,19 +315,32 @@ impl House {
         Ok(LinkedId { kind: identifier.kind.clone(), subject: self.subject(identifier)? })
     }
 
-    /// Of a type that a contract or `[identity]` names: a misspelt type would put a person together with nobody.
+    /// Of a type of person that a contract or `[identity]` names: a misspelt type would put a person together with nobody.
     fn known_type(&self, identifier: &Identifier) -> Result<LinkedId, Error> {
-        let (rules, kind) = (&self.project().rules, &identifier.kind);
-        let mut fields = self.project().contracts.iter().flat_map(|contract| &contract.fields);
-        let is_known = rules.priority.contains(kind)
-            || rules.limits.contains_key(kind)
-            || fields.any(|field| field.identifier.as_ref() == Some(kind));
-        let id = self.linked(identifier)?;
-        if is_known {
-            Ok(id)
-        } else {
-            Err(Error::NotFound { what: "type of identifier", id: kind.chars().take(MOST_CHARS).collect() })
+        let rules = &self.project().rules;
+        let fields = self.project().contracts.iter().flat_map(|contract| &contract.fields);
+        let mut known: BTreeSet<&String> = fields.filter_map(|field| field.identifier.as_ref()).collect();
+        known.extend(rules.priority.iter().chain(rules.limits.keys()));
+        known.retain(|kind| !rules.is_entity(kind));
+        self.of_type("person", identifier, known)
+    }
+
+    /// Of a type of entity that `[identity]` names.
+    fn known_entity(&self, identifier: &Identifier) -> Result<LinkedId, Error> {
+        self.of_type("entity", identifier, self.project().rules.entities.iter().collect())
+    }
+
+    fn of_type(
+        &self,
+        what: &'static str,
+        identifier: &Identifier,
+        known: BTreeSet<&String>,
+    ) -> Result<LinkedId, Error> {
+        if known.contains(&identifier.kind) {
+            return self.linked(identifier);
         }
+        let known = known.into_iter().cloned().collect();
+        Err(Error::UnknownType { what, kind: short(&identifier.kind), known })
     }
 
     fn standing_split(&self, subject: Subject) -> Result<Option<RecordId>, Error> {
@@ -289,7 +356,6 @@ impl House {
         by: &str,
         reference: &str,
     ) -> Result<Acted, Error> {
-        let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(MOST_CHARS).collect();
         let (first, second) = (ids.first().map(|id| id.subject), ids.get(1).map(|id| id.subject));
         let act = Act { deed, ids, undoes, by: short(by), reference: short(reference) };
         let payload = act.to_payload();
@@ -301,4 +367,9 @@ impl House {
         let together = second.is_some_and(|second| members.subjects.contains(&second));
         Ok(Acted { record, profile: members.id, members: members.subjects, together })
     }
+}
+
+/// What people wrote, without control characters and no longer than it may be.
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MOST_CHARS).collect()
 }

@@ -53,6 +53,8 @@ impl House {
             }
             Ok(())
         })?;
+        let segments = views.iter().flat_map(|view| view.segments()).map(String::as_str).collect();
+        let then = self.then(self.project(), segments, |subject| whose.contains(&subject))?;
         let one = NonZeroUsize::MIN;
         let tables = views
             .iter()
@@ -63,8 +65,11 @@ impl House {
             let label = Label { members: &asked.members, at: asked.at };
             let matrices = tables
                 .iter()
-                .map(|table| table.values(&asked.grant, &[label], one))
-                .collect::<Result<Vec<_>, _>>()?;
+                .map(|table| {
+                    let said = then.contexts(&asked.grant, table.view(), &[label], &[])?;
+                    Ok(table.values_with(&asked.grant, &[label], &said, one)?)
+                })
+                .collect::<Result<Vec<_>, Error>>()?;
             let input = |name: &String| {
                 let (view, feature) = name.rsplit_once('.').unwrap_or((name, ""));
                 let known = self.view(view).ok();

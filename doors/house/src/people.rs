@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use decide::{Input, Origin};
 use event::{Instant, RecordId, Subject};
-use feature::{Held, Reader, Shelf, Values, View};
+use feature::{Held, Shelf, Values, View};
 use policy::{Action, CONSENTS, Consent, ConsentGiven, ConsentView, Grant, Principal, Status};
 use profile::{Profile, Profiles};
 use serde_json::Value;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::Error;
 use crate::house::{House, Identifier};
 use crate::rooms::Rooms;
+use crate::segments::Person;
 
 impl Shelf for House {
     fn held(&self, view: &View, subject: Subject) -> Result<Held, store::Error> {
@@ -143,11 +144,9 @@ impl House {
         let at = self.clock().settled();
         let grant = self.grant(principal, Action::ReadFeatures, purpose, subject)?;
         let members = self.members(subject)?.subjects;
-        let reader = Reader::new(self);
-        let values = views
-            .iter()
-            .map(|name| Ok(reader.at_with(&grant, self.view(name)?, &members, at, context)?))
-            .collect::<Result<_, Error>>()?;
+        let mut person = Person::new(self, &grant, &members, at);
+        let values = views.iter().map(|name| person.view(self.view(name)?, context));
+        let values = values.collect::<Result<_, Error>>()?;
         Ok((at, values))
     }
 
@@ -184,13 +183,13 @@ impl House {
         at: Instant,
         context: &feature::Context,
     ) -> Result<Vec<Input>, Error> {
-        let reader = Reader::new(self);
+        let mut person = Person::new(self, grant, members, at);
         let mut read: Vec<(String, Values)> = Vec::new();
         let mut inputs = Vec::with_capacity(references.len());
         for reference in references {
             let (name, feature) = reference.rsplit_once('.').unwrap_or((reference, ""));
             if !read.iter().any(|(known, _)| known == name) {
-                let values = reader.at_with(grant, self.view(name)?, members, at, context)?;
+                let values = person.view(self.view(name)?, context)?;
                 read.push((name.to_owned(), values));
             }
             let Some((_, values)) = read.iter().find(|(known, _)| known == name) else { continue };
@@ -205,15 +204,13 @@ impl House {
         Ok(inputs)
     }
 
-    /// The traits of a profile as plain values.
+    /// The traits of a profile's members as plain values.
     pub(crate) fn traits_for(
         &self,
         grant: &Grant,
         members: &[Subject],
     ) -> Result<BTreeMap<String, Value>, Error> {
-        let Some(first) = members.first() else { return Ok(BTreeMap::new()) };
-        let profile = self.read_profile(grant, *first)?;
-        Ok(profile.traits.into_iter().map(|(name, found)| (name, found.value)).collect())
+        Ok(profile::inputs(grant, members, self, &self.project().rules.traits)?)
     }
 }
 

@@ -82,8 +82,10 @@ impl House {
         }
         let mut views: BTreeMap<String, View> = BTreeMap::new();
         let mut asked: BTreeMap<(String, String), Asked<'_>> = BTreeMap::new();
+        let mut segments: BTreeSet<String> = BTreeSet::new();
         for decision in &decisions {
             let inputs = decision.evidence.iter().flat_map(|evidence| &evidence.inputs);
+            segments.extend(inputs.clone().filter_map(|input| self.segment_of_input(input)).map(str::to_owned));
             let mut by_view: BTreeMap<String, Vec<&Input>> = BTreeMap::new();
             for input in inputs.filter(|input| input.origin == Origin::Feature) {
                 let Some((view, _)) = self.view_of_input(input) else { continue };
@@ -100,12 +102,15 @@ impl House {
         let of: BTreeSet<Subject> =
             decisions.iter().flat_map(|decision| &decision.members).copied().collect();
         let as_of = self.as_of_journal(views.values(), |subject| of.contains(&subject))?;
+        let asked_of = views.values().flat_map(View::segments).chain(&segments).map(String::as_str);
+        let then = self.then(self.project(), asked_of.collect(), |subject| of.contains(&subject))?;
         let mut found: BTreeMap<String, FeatureSkew> = BTreeMap::new();
         let mut compared: BTreeSet<RecordId> = BTreeSet::new();
         for ((reference, purpose), asked) in &asked {
             let (Some(as_of), Some(view)) = (as_of.get(reference), views.get(reference)) else { continue };
-            self.compare(principal, view, as_of, purpose, asked, &mut found, &mut compared)?;
+            self.compare(principal, view, as_of, &then, purpose, asked, &mut found, &mut compared)?;
         }
+        self.compare_segments(principal, &decisions, &then, &mut found, &mut compared)?;
         skew.n_left_out += decisions.len().saturating_sub(compared.len());
         skew.n_decisions = compared.len();
         skew.features = found.into_values().collect();
@@ -121,6 +126,7 @@ impl House {
         principal: &Principal,
         view: &View,
         as_of: &AsOf,
+        then: &crate::segments::Then<'_>,
         purpose: &str,
         asked: &Asked<'_>,
         found: &mut BTreeMap<String, FeatureSkew>,
@@ -143,6 +149,7 @@ impl House {
             .map(|(decision, ..)| Label { members: &decision.members, at: label(decision) })
             .collect();
         let said: Vec<Context> = permitted.iter().map(|(_, _, said)| said.clone()).collect();
+        let said = then.contexts(&grant, view, &labels, &said)?;
         let matrix = as_of.values_with(&grant, &labels, &said, NonZeroUsize::MIN)?;
         for (row, (decision, inputs, _)) in permitted.iter().enumerate() {
             compared.insert(decision.decision);
@@ -161,6 +168,53 @@ impl House {
             }
         }
         Ok(())
+    }
+
+    /// The same for segments that decisions looked at by themselves.
+    fn compare_segments(
+        &self,
+        principal: &Principal,
+        decisions: &[DecisionRecord],
+        then: &crate::segments::Then<'_>,
+        found: &mut BTreeMap<String, FeatureSkew>,
+        compared: &mut BTreeSet<RecordId>,
+    ) -> Result<(), Error> {
+        let now = self.clock().settled();
+        for decision in decisions {
+            let inputs = decision.evidence.iter().flat_map(|evidence| &evidence.inputs);
+            let mut asked = inputs.filter_map(|input| Some((self.segment_of_input(input)?, input))).peekable();
+            if asked.peek().is_none() {
+                continue;
+            }
+            // LAW 3: as training would be, under a grant.
+            let (purpose, whom) = (&decision.purpose, std::iter::once(decision.members.as_slice()));
+            let bulk =
+                policy::authorize_many(principal, Action::Train, purpose, whom, self, self.purposes(), now)?;
+            if !decision.members.iter().all(|member| bulk.grant.permits(*member)) {
+                continue;
+            }
+            let held = then.holds(&bulk.grant, &[Label { members: &decision.members, at: decision.at }])?;
+            compared.insert(decision.decision);
+            for (name, input) in asked {
+                let so = held.get(name).and_then(|so| so.first()).map(|so| decide::Value::Flag(*so));
+                let reference = format!("{}{name}@{}", profile::SEGMENT, input.version);
+                let entry = found
+                    .entry(reference.clone())
+                    .or_insert_with(|| FeatureSkew { feature: reference, ..FeatureSkew::default() });
+                entry.n_values += 1;
+                if so != input.value {
+                    entry.n_different += 1;
+                    entry.first.get_or_insert(decision.decision);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The segment of an input, where it is one in the version that the decision asked.
+    fn segment_of_input<'a>(&self, input: &'a Input) -> Option<&'a str> {
+        let name = input.name.strip_prefix(profile::SEGMENT).filter(|_| input.origin == Origin::Segment)?;
+        self.segment(name).is_ok_and(|segment| segment.version.to_string() == input.version).then_some(name)
     }
 
     /// The latest decisions, the newest last.

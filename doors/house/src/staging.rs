@@ -106,7 +106,14 @@ impl House {
         profiles.retain(|_, members| members.iter().all(|member| bulk.grant.permits(*member)));
         compared.n_profiles = profiles.len();
         let labels: Vec<Label<'_>> = profiles.values().map(|members| Label { members, at }).collect();
-        let values = |as_of: &AsOf| as_of.values(&bulk.grant, &labels, NonZeroUsize::MIN);
+        let asked = |views: &[&'_ View]| views.iter().flat_map(|v| v.segments()).cloned().collect::<BTreeSet<_>>();
+        let (asked_here, asked_there) = (asked(&here), asked(&there));
+        let here_then = self.then(self.project(), asked_here.iter().map(String::as_str).collect(), |_| true)?;
+        let there_then = self.then(other, asked_there.iter().map(String::as_str).collect(), |_| true)?;
+        let values = |as_of: &AsOf, then: &crate::segments::Then<'_>| -> Result<_, Error> {
+            let said = then.contexts(&bulk.grant, as_of.view(), &labels, &[])?;
+            Ok(as_of.values_with(&bulk.grant, &labels, &said, NonZeroUsize::MIN)?)
+        };
         let (own, others) = (own.finish()?, others.finish()?);
         for view in &here {
             let twin = there.iter().find(|other| other.name() == view.name());
@@ -118,7 +125,7 @@ impl House {
             compared.only_there.extend(theirs.difference(&mine).map(full));
             let Some(twin) = twin else { continue };
             let (Some(a), Some(b)) = (own.get(view.name()), others.get(view.name())) else { continue };
-            let (a, b) = (values(a)?, values(b)?);
+            let (a, b) = (values(a, &here_then)?, values(b, &there_then)?);
             for name in mine.intersection(&theirs) {
                 let (Some(a), Some(b)) = (a.column(name), b.column(name)) else { continue };
                 let both = columns(a, b);

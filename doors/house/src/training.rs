@@ -1,7 +1,7 @@
 //! From records to a model version: examples and labels out of the journal, features as of each example, a fit, the
 //! gate's word, a registration.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
 
 use event::{Instant, Partition, Position, Record, Subject};
@@ -79,10 +79,25 @@ impl House {
                 entry.insert(self.members(subject)?);
             }
         }
+        // Members as they were known then: a link that came later does not count. Whom a merge that was taken back had put
+        // there is asked too.
+        let mut known_then: HashMap<(Subject, Instant), Vec<Subject>> = HashMap::new();
+        for candidate in &gathered.candidates {
+            let (subject, at) = (candidate.subject, candidate.at);
+            let known = self.in_control(|rooms| rooms.identities.members_as_of(subject, at))?.subjects;
+            for member in &known {
+                if let std::collections::hash_map::Entry::Vacant(entry) = profiles.entry(*member) {
+                    entry.insert(self.members(*member)?);
+                }
+            }
+            known_then.insert((subject, at), known);
+        }
         let asked: BTreeMap<Subject, &[Subject]> = gathered
             .candidates
             .iter()
-            .filter_map(|candidate| profiles.get(&candidate.subject))
+            .map(|candidate| candidate.subject)
+            .chain(known_then.values().flatten().copied())
+            .filter_map(|subject| profiles.get(&subject))
             .map(|members| (members.id, members.subjects.as_slice()))
             .collect();
         let bulk = policy::authorize_many(
@@ -97,8 +112,10 @@ impl House {
         let grant = bulk.grant;
         let before = gathered.candidates.len();
         gathered.candidates.retain(|candidate| {
-            let members = profiles.get(&candidate.subject);
-            members.is_some_and(|members| members.subjects.iter().all(|member| grant.permits(*member)))
+            let members = profiles.get(&candidate.subject).map(|members| members.subjects.as_slice());
+            let then = known_then.get(&(candidate.subject, candidate.at)).map(Vec::as_slice);
+            let mut all = members.into_iter().chain(then).flatten();
+            members.is_some() && all.all(|member| grant.permits(*member))
         });
         let n_without_consent = before - gathered.candidates.len();
         if gathered.candidates.is_empty() {
@@ -136,10 +153,7 @@ impl House {
                 label,
                 marked,
             });
-            // Members as they were known then: a link that came later does not count.
-            let known =
-                self.in_control(|rooms| rooms.identities.members_as_of(candidate.subject, candidate.at))?;
-            as_known.push(known.subjects);
+            as_known.push(known_then.get(&(candidate.subject, candidate.at)).cloned().unwrap_or_default());
         }
         let mut columns = Vec::new();
         // What a request of that moment would have said, stands in the example.
@@ -149,6 +163,9 @@ impl House {
             .map(|candidate| crate::ondemand::of_record(&candidate.fields))
             .collect();
         let threads = NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN);
+        let everybody: HashSet<Subject> = as_known.iter().flatten().copied().collect();
+        let segments: BTreeSet<&str> = views.iter().flat_map(View::segments).map(String::as_str).collect();
+        let then = self.then(self.project(), segments, |subject| everybody.contains(&subject))?;
         for view in &views {
             let rows = gathered.rows.remove(&view.reference()).unwrap_or_default();
             let as_of = AsOf::build(view, rows, threads)?;
@@ -157,6 +174,7 @@ impl House {
                 .zip(&as_known)
                 .map(|(example, members)| feature::Label { members, at: example.at })
                 .collect();
+            let said = then.contexts(&grant, view, &labels, &said)?;
             let matrix = as_of.values_with(&grant, &labels, &said, threads)?;
             let wanted = |column: &Column| spec.features.iter().any(|name| **name == **column.name());
             columns.extend(train::columns_of(&matrix).into_iter().filter(wanted));
@@ -164,7 +182,7 @@ impl House {
         for name in &spec.context {
             columns.push(context_column(name, &gathered.candidates));
         }
-        let features = views.iter().map(Origin::feature_version).collect();
+        let features = views.iter().map(Origin::feature_version).chain(then.versions()).collect();
         let origin = Origin { journal: gathered.ranges, features, seed: spec.seed };
         Ok((Dataset::build(&grant, examples, columns, origin)?, n_without_consent, n_open))
     }
@@ -194,6 +212,11 @@ impl House {
         let code = concat!("maschinenraum ", env!("CARGO_PKG_VERSION"));
         let mut outcome = train::train(&dataset, &plan(&spec, &dataset), code, live, progress)?;
         outcome.ask(|model| self.ask_gold(principal, &spec.model, model))?;
+        // Before they are registered: no version is there without the list of whom it learned from (LAW 4).
+        let learned_from = self.learned_from(&dataset)?;
+        for trained in [&outcome.baseline, &outcome.challenger] {
+            self.note_trained(&trained.manifest.artefact, &learned_from)?;
+        }
         let baseline = self.register(principal, &name, &spec, &outcome.baseline)?;
         let challenger = self.register(principal, &name, &spec, &outcome.challenger)?;
         Ok(Training { outcome, baseline, challenger, n_without_consent, n_open })
@@ -268,7 +291,7 @@ impl House {
             if is_later || undone || failed.is_some() || !(is_example || is_label || of_views) {
                 return Ok(());
             }
-            if !seen.insert(record.id) || record.subject.is_none() {
+            if record.subject.is_none() || !seen.insert(record.id) {
                 return Ok(());
             }
             match composition.bind(&record) {

@@ -6,14 +6,16 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod support;
+
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use event::Instant;
-use house::{FileLayout, House, Identifier, Project, load_instance};
-use intake::segment::Endpoint;
+use house::{FileLayout, House, Project, load_instance};
 use policy::{Principal, Scope, Status};
 use serde_json::{Map, Value, json};
+use support::{all, open, send, user, write};
 
 const SETTINGS: &str = "
 [instance]
@@ -62,39 +64,22 @@ features:
   - {name: city, agg: last, of: city}
 ";
 
-fn write(dir: &Path, path: &str, text: &str) {
-    let path = dir.join(path);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
-
 fn project(dir: &Path) {
     write(dir, "maschinenraum.toml", SETTINGS);
     write(dir, "contracts/orders.yaml", ORDERS);
     write(dir, "features/orders.yaml", VIEW);
 }
 
-fn all() -> Principal {
-    Principal::new("test", Scope::ALL)
-}
-
-fn user(name: &str) -> Identifier {
-    Identifier { kind: "user_id".into(), value: name.into() }
-}
-
 /// Thirty orders of ann, bob and eve; eve said nothing, so she may not be taken out.
 fn shop(dir: &Path) -> Arc<House> {
     project(dir);
-    let house = Arc::new(House::open(Project::load(dir).unwrap()).unwrap());
+    let house = open(dir);
     let order = |n: u32| {
         let who = ["ann", "bob", "eve"][n as usize % 3];
         json!({"type": "track", "event": "Order Completed", "messageId": format!("m{n}"), "userId": who,
             "properties": {"order_id": format!("o{n}"), "total": f64::from(n) + 0.25, "tags": ["a", format!("t{n}")], "city": who.to_uppercase()}})
     };
-    let body = serde_json::to_vec(&json!({"batch": (0..30).map(order).collect::<Vec<_>>()})).unwrap();
-    let (send, receive) = mpsc::channel();
-    house.track(Endpoint::Batch, &body, Box::new(move |result| send.send(result).unwrap()));
-    assert_eq!(receive.recv().unwrap().unwrap().counts.n_accepted, 30);
+    assert_eq!(send(&house, &(0..30).map(order).collect::<Vec<_>>()).counts.n_accepted, 30);
     for who in ["ann", "bob"] {
         house.consent(&user(who), "analytics", Status::Granted, "v1", "form", None).unwrap();
     }

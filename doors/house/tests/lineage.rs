@@ -6,14 +6,17 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod support;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use event::RecordId;
-use house::{House, Identifier, Project};
+use house::{House, Project};
 use lineage::{Direction, Kind, NodeId};
-use policy::{Principal, Scope, Status};
+use policy::Status;
 use serde_json::{Map, Value, json};
+use support::{all, open, user, write};
 
 const SETTINGS: &str = "
 [instance]
@@ -86,30 +89,12 @@ actions:
   - {name: mail, channel: email, creative: a, offer: b, cost: 0.05 EUR, purpose: marketing, score: 0.5}
 ";
 
-fn write(dir: &Path, path: &str, text: &str) {
-    let path = dir.join(path);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
-
 fn project(dir: &Path) {
     write(dir, "maschinenraum.toml", SETTINGS);
     write(dir, "contracts/orders.yaml", ORDERS);
     write(dir, "features/orders.yaml", VIEW);
     write(dir, "usecases/next.yaml", USE_CASE);
     write(dir, "goldsets/next.jsonl", "");
-}
-
-fn open(dir: &Path) -> Arc<House> {
-    Arc::new(House::open(Project::load(dir).unwrap()).unwrap())
-}
-
-fn all() -> Principal {
-    Principal::new("test", Scope::ALL)
-}
-
-fn user(name: &str) -> Identifier {
-    Identifier { kind: "user_id".into(), value: name.into() }
 }
 
 /// (the house, the folder of its files): twelve orders of two people, one refused and one twice.

@@ -7,14 +7,16 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod support;
+
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use decide::NO_ACTION;
-use house::{House, Identifier, Project};
-use intake::segment::Endpoint;
+use house::{House, Project};
 use policy::{Principal, Scope, Status};
 use serde_json::{Map, Value, json};
+use support::{all, id, track, user};
 
 const SETTINGS: &str = r#"
 [instance]
@@ -117,11 +119,7 @@ const SEGMENTS: [(&str, &str); 3] = [
 ];
 
 fn open(dir: &Path, partitions: u16) -> Arc<House> {
-    let write = |path: &str, text: &str| {
-        let path = dir.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
+    let write = |path: &str, text: &str| support::write(dir, path, text);
     write("maschinenraum.toml", &SETTINGS.replace("PARTITIONS", &partitions.to_string()));
     write("contracts/orders.yaml", ORDERS);
     write("contracts/people.yaml", &PEOPLE.replace("NAME", "people").replace("SOURCE", "identify"));
@@ -134,19 +132,7 @@ fn open(dir: &Path, partitions: u16) -> Arc<House> {
         let text = format!("segment: {name}\nowner: Ada\npurpose: {purpose}\nrule: \"{rule}\"\n");
         write(&format!("segments/{name}.yaml"), &text);
     }
-    let (_, findings) = Project::read(dir).unwrap();
-    let errors: Vec<String> = findings.iter().filter(|f| f.is_error()).map(ToString::to_string).collect();
-    assert!(errors.is_empty(), "{errors:#?}");
-    Arc::new(House::open(Project::load(dir).unwrap()).unwrap())
-}
-
-fn track(house: &Arc<House>, calls: &[Value]) {
-    let (send, receive) = mpsc::channel();
-    let body = serde_json::to_vec(&json!({ "batch": calls })).unwrap();
-    house.track(Endpoint::Batch, &body, Box::new(move |result| send.send(result).unwrap()));
-    let report: house::TrackReport = receive.recv().unwrap().unwrap();
-    assert_eq!(report.counts.n_quarantined, 0, "{report:?}");
-    house.engine().settle(std::time::Duration::from_secs(20)).unwrap();
+    support::open(dir)
 }
 
 fn order(n: u32, user: &str, device: &str) -> Value {
@@ -161,18 +147,6 @@ fn identify(user: &str, city: &str) -> Value {
 fn known(user: &str, city: &str) -> Value {
     json!({"type": "track", "event": "Known", "messageId": format!("k{user}"), "userId": user,
         "properties": {"city": city, "email": format!("{user}@crm.example")}})
-}
-
-fn id(kind: &str, value: &str) -> Identifier {
-    Identifier { kind: kind.into(), value: value.into() }
-}
-
-fn user(value: &str) -> Identifier {
-    id("user_id", value)
-}
-
-fn all() -> Principal {
-    Principal::new("test", Scope::ALL)
 }
 
 /// Everything that can be seen of everybody: profiles, traits, features, whether the cap is reached, segments.
@@ -310,7 +284,7 @@ fn a_household_is_read_over_whoever_belongs_to_it() {
         house.merge(&id("userid", "ada"), &user("bob"), "ann", ""),
         house.split(&id("userid", "ada"), "ann", ""),
     ] {
-        assert_eq!(misspelt.unwrap_err().code(), "MR5041", "nobody is put together with nobody");
+        assert_eq!(misspelt.unwrap_err().code(), "MR3107", "nobody is put together with nobody");
     }
     let home = id("household", "h1");
     house.belongs(&home, &user("ada"), true, Some("adult"), None).unwrap();

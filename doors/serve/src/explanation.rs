@@ -171,6 +171,7 @@ impl From<decide::Input> for Input {
             decide::Origin::Feature => "feature",
             decide::Origin::Trait => "trait",
             decide::Origin::Context => "context",
+            decide::Origin::Segment => "segment",
         };
         let value = match input.value {
             None => Value::Null,

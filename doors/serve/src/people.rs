@@ -275,7 +275,8 @@ pub(crate) async fn features(
     Ok(Json(Features { at: at.to_string(), purpose, views: views.collect() }))
 }
 
-fn plain(value: &feature::Value) -> Value {
+/// A feature's value in JSON.
+pub(crate) fn plain(value: &feature::Value) -> Value {
     match value {
         feature::Value::Missing => Value::Null,
         feature::Value::Integer(n) => (*n).into(),

@@ -9,7 +9,7 @@ use contract::{Contract, Contracts, Finding};
 use event::{BatchId, Cell, Instant, Payload, Record, RecordId, SourceName, StreamName, Subject, Version};
 use parking_lot::Mutex;
 use policy::{CONSENTS, ConsentGiven, Status};
-use profile::{LINKS, Link, Rules};
+use profile::{LINKS, Link, LinkedId, MEMBERSHIPS, Membership, Rules};
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 use vault::Vault;
@@ -234,9 +234,18 @@ impl Intake {
             key_epoch: self.epoch(owner, &cells),
             payload: Payload { open: bytes(&split.open).into(), cells },
         };
+        let (entities, people): (Vec<_>, Vec<_>) =
+            judged.ids.into_iter().partition(|(kind, _)| self.rules.is_entity(kind));
         let mut emitted = Vec::new();
-        emitted.extend(self.link(&record, &judged.ids));
-        emitted.extend(consents(&record, judged.consents, |_| true));
+        emitted.extend(self.link(&record, &people));
+        emitted.extend(memberships(&record, &entities, people.first()));
+        // What is said with a record about an account is said by the one who is named beside it.
+        let speaker = if entities.iter().any(|(_, subject)| *subject == record.subject) {
+            people.first().map_or(Subject::NONE, |(_, subject)| *subject)
+        } else {
+            record.subject
+        };
+        emitted.extend(consents(&record, speaker, judged.consents, |_| true));
         Ok(Outcome::Accepted { record: Arc::new(record), emitted, findings: judged.findings })
     }
 
@@ -270,7 +279,7 @@ impl Intake {
             payload: Payload { open: bytes(&open).into(), cells },
         };
         // A no counts whatever else is wrong with the record; a yes does not.
-        let emitted = consents(&record, judged.consents, |said| !said.granted);
+        let emitted = consents(&record, record.subject, judged.consents, |said| !said.granted);
         Ok(Outcome::Quarantined { record: Arc::new(record), emitted, findings: judged.findings })
     }
 
@@ -407,8 +416,37 @@ pub fn reopen(vault: &Vault, record: &Record) -> Result<Option<Incoming>, Error>
     Ok(Some(incoming))
 }
 
-fn consents(record: &Record, said: Vec<Said>, counts: impl Fn(&Said) -> bool) -> Vec<Arc<Record>> {
-    if record.subject.is_none() {
+/// Whoever is named in a record together with a household or an account belongs to it.
+fn memberships(
+    record: &Record,
+    entities: &[(String, Subject)],
+    person: Option<&(String, Subject)>,
+) -> Vec<Arc<Record>> {
+    let Some((kind, subject)) = person else { return Vec::new() };
+    let linked = |kind: &String, subject: Subject| LinkedId { kind: kind.clone(), subject };
+    entities
+        .iter()
+        .map(|(entity_kind, entity)| {
+            let said = Membership {
+                entity: linked(entity_kind, *entity),
+                member: linked(kind, *subject),
+                belongs: true,
+                role: None,
+            };
+            // The entity's type is in the id, so that it does not depend on what else the record names.
+            let what = format!("memberships/{entity_kind}");
+            Arc::new(emission(record, &what, MEMBERSHIPS, Subject::NONE, said.to_payload()))
+        })
+        .collect()
+}
+
+fn consents(
+    record: &Record,
+    speaker: Subject,
+    said: Vec<Said>,
+    counts: impl Fn(&Said) -> bool,
+) -> Vec<Arc<Record>> {
+    if speaker.is_none() {
         return Vec::new();
     }
     let given = said.into_iter().filter(|said| counts(said));
@@ -422,7 +460,7 @@ fn consents(record: &Record, said: Vec<Said>, counts: impl Fn(&Said) -> bool) ->
                 notice_version: said.notice_version,
                 source: "tracking".into(),
             };
-            Arc::new(emission(record, &what, CONSENTS, record.subject, given.to_payload()))
+            Arc::new(emission(record, &what, CONSENTS, speaker, given.to_payload()))
         })
         .collect()
 }

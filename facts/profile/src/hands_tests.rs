@@ -164,6 +164,37 @@ fn a_household_of_ten_thousand_is_bounded() {
     assert_eq!(tables.n_left_out_of(subject("h1")).unwrap(), 2_000);
 }
 
+#[test]
+fn what_is_said_again_is_so_since_it_was_said_first() {
+    let mut records: Vec<_> = (0..500).map(|n| belongs("h1", "u1", true, n, n)).collect();
+    let since = |records: &[Record], t| {
+        let places = all(records).belonging_to(subject("h1"), Instant::from_micros(t)).unwrap();
+        places.first().map(|place| place.since.micros())
+    };
+    assert_eq!([since(&records, 0), since(&records, 300), since(&records, 900)], [Some(0); 3]);
+    records.push(belongs("h1", "u1", false, 600, 600));
+    records.extend((700..900).map(|n| belongs("h1", "u1", true, n, n)));
+    assert_eq!([since(&records, 300), since(&records, 650), since(&records, 999)], [Some(0), None, Some(700)]);
+}
+
+#[test]
+fn somebody_in_ten_thousand_accounts_is_bounded() {
+    let records: Vec<_> = (0..1_200).map(|n| belongs(&format!("h{n}x"), "u1", true, n, n)).collect();
+    let tables = all(&records);
+    let places = tables.belongs_to(subject("u1"), Instant::from_micros(9_999)).unwrap();
+    assert_eq!(places.len(), MOST_ENTITIES);
+    assert_eq!(tables.n_left_out_of(subject("h1100x")).unwrap(), 1);
+    assert!(tables.belonging_to(subject("h1100x"), Instant::from_micros(9_999)).unwrap().is_empty());
+}
+
+#[test]
+fn a_household_is_nobodys_identifier() {
+    let mut record = link("u1 a1", 1);
+    let ids = [("user_id", "u1"), ("household", "h1"), ("account", "c1"), ("anonymous_id", "a1")];
+    record.payload.open = Link::new(ids.map(|(kind, name)| (kind, subject(name)))).to_payload().into();
+    assert_eq!(together(&all(&[record]), "u1"), ["a1", "u1"]);
+}
+
 /// 128, or as many as `PROPTEST_CASES` says: the acceptance table asks for more.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(128)

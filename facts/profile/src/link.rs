@@ -43,7 +43,8 @@ impl Link {
     /// The identifiers, the most trusted first, each once.
     pub(crate) fn ranked(self, rules: &Rules) -> Vec<LinkedId> {
         let mut ids = self.ids;
-        ids.retain(|id| !id.subject.is_none());
+        // Who belongs to a household together is not one person.
+        ids.retain(|id| !id.subject.is_none() && !rules.is_entity(&id.kind));
         let order = |a: &LinkedId, b: &LinkedId| {
             (rules.rank(&a.kind), a.subject).cmp(&(rules.rank(&b.kind), b.subject))
         };

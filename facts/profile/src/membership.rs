@@ -17,7 +17,10 @@ pub const MEMBERSHIPS: &str = "mr.memberships";
 
 /// How many members an entity may have; whoever comes after is counted and left out.
 pub const MOST_MEMBERS: usize = 1_000;
-/// How many words are kept about one member of one entity; the oldest go first.
+/// How many entities one subject may belong to; a further one is counted and left out.
+pub const MOST_ENTITIES: usize = 1_000;
+/// How many words are kept about one member of one entity. Where there are more, one that only repeats the word before it
+/// goes; where none does, the oldest.
 const MOST_WORDS: usize = 32;
 
 /// The payload of `mr.memberships`.
@@ -53,6 +56,21 @@ struct Word {
     role: Option<Box<str>>,
 }
 
+impl Word {
+    fn repeats(&self, other: &Word) -> bool {
+        self.belongs == other.belongs && self.role == other.role && self.known_at >= other.known_at
+    }
+}
+
+/// Makes room for a word more.
+fn shorten(words: &mut Vec<Word>) {
+    let repeated = words.windows(2).position(|pair| match pair {
+        [before, word] => word.repeats(before),
+        _ => false,
+    });
+    words.remove(repeated.map_or(0, |before| before + 1));
+}
+
 /// An entity: what was said of whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entity {
@@ -73,7 +91,7 @@ pub struct Belonging {
     pub kind: String,
     /// As what.
     pub role: Option<String>,
-    /// Since when, by the latest word.
+    /// Since when: the first of the words in a row that say so.
     pub since: Instant,
     /// The record that says so.
     pub record: RecordId,
@@ -104,7 +122,15 @@ impl Identities {
         Ok(places)
     }
 
-    /// How often somebody was left out of an entity that has [`MOST_MEMBERS`] already.
+    /// True where people were said to belong to it: it is nobody itself.
+    ///
+    /// # Errors
+    /// [`store::Error`] where the store fails.
+    pub fn is_entity(&self, subject: Subject) -> Result<bool, store::Error> {
+        Ok(self.entities.peek(&subject)?.is_some())
+    }
+
+    /// How often somebody was left out of an entity: it has [`MOST_MEMBERS`] already, or they belong to [`MOST_ENTITIES`].
     ///
     /// # Errors
     /// [`store::Error`] where the store fails.
@@ -114,13 +140,20 @@ impl Identities {
 }
 
 fn place(subject: Subject, kind: &str, words: &[Word], t: Instant) -> Option<Belonging> {
-    let last = words.iter().rev().find(|word| word.known_at <= t && word.occurred_at <= t)?;
-    last.belongs.then(|| Belonging {
+    let mut since: Option<&Word> = None;
+    for word in words.iter().filter(|word| word.known_at <= t && word.occurred_at <= t) {
+        // Said again, it is so since it was said first.
+        if !since.is_some_and(|said| said.belongs == word.belongs && said.role == word.role) {
+            since = Some(word);
+        }
+    }
+    let said = since.filter(|said| said.belongs)?;
+    Some(Belonging {
         subject,
         kind: kind.to_owned(),
-        role: last.role.as_deref().map(str::to_owned),
-        since: last.occurred_at,
-        record: last.record,
+        role: said.role.as_deref().map(str::to_owned),
+        since: said.occurred_at,
+        record: said.record,
     })
 }
 
@@ -146,11 +179,14 @@ impl Fold<Record> for MembershipFold {
             belongs: said.belongs,
             role: said.role.map(Into::into),
         };
+        let places = tables.belongs.get(&member)?;
+        let is_everywhere = places.is_some_and(|all| all.len() >= MOST_ENTITIES && !all.contains_key(&entity));
         let is_in = tables.entities.update(&entity, |found| {
             if found.kind.is_empty() {
                 found.kind = said.entity.kind.as_str().into();
             }
-            if found.members.len() >= MOST_MEMBERS && !found.members.contains_key(&member) {
+            let is_full = found.members.len() >= MOST_MEMBERS && !found.members.contains_key(&member);
+            if is_full || is_everywhere {
                 found.n_left_out += 1;
                 return false;
             }
@@ -162,7 +198,7 @@ impl Fold<Record> for MembershipFold {
             let at = words.partition_point(|known| order(known) < order(&word));
             words.insert(at, word);
             if words.len() > MOST_WORDS {
-                words.remove(0);
+                shorten(words);
             }
             true
         })?;

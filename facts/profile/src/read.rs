@@ -102,37 +102,9 @@ impl<'a> Profiles<'a> {
         let members = whole.into_members();
         check(grant, subject, &members.subjects)?;
         let mut profile = Profile { id: members.id, members: Vec::new(), traits: BTreeMap::new() };
-        let mut words: BTreeMap<String, Vec<Word>> = BTreeMap::new();
-        for member in members.subjects {
-            profile.members.push(Member { subject: member, kind: kind(member) });
-            let Some(rows) = self.traits.traits(member)? else { continue };
-            for (name, said) in rows.0.iter() {
-                words.entry(name.to_string()).or_default().extend(said.iter().map(|row| Word {
-                    // Written by the fold with serde_json, so it reads back.
-                    value: serde_json::from_str(&row.json).unwrap_or(Value::Null),
-                    subject: member,
-                    stream: row.stream.clone(),
-                    at: row.at,
-                    record: row.record,
-                }));
-            }
-        }
-        for (name, mut words) in words {
-            // The latest first among equals.
-            words.sort_by(|a, b| {
-                let rank = |word: &Word| self.precedence.rank(&name, word.stream.as_str());
-                rank(a).cmp(&rank(b)).then_with(|| (b.at, b.record).cmp(&(a.at, a.record)))
-            });
-            // The latest word of each rank counts; a word taken back leaves it to the next rank.
-            let mut heard = None;
-            let standing = words.iter().position(|word| {
-                let rank = self.precedence.rank(&name, word.stream.as_str());
-                heard.replace(rank) != Some(rank) && !word.value.is_null()
-            });
-            let Some(standing) = standing else { continue };
-            let Word { value, subject, stream, at, record } = words.remove(standing);
-            profile.traits.insert(name, Trait { value, subject, stream, at, record, others: words });
-        }
+        let subjects = members.subjects.clone();
+        profile.members.extend(members.subjects.into_iter().map(|s| Member { subject: s, kind: kind(s) }));
+        profile.traits = merged(&subjects, self.traits, &self.precedence)?;
         Ok(profile)
     }
 
@@ -152,9 +124,78 @@ impl<'a> Profiles<'a> {
     }
 }
 
-/// LAW 3: a grant for some members is none for the profile, since the others may have said no.
+/// Traits of a profile's members as inputs of decisions, models and segments: the value that counts of each.
+///
+/// * `members`: the profile's, at the instant of the read
+/// * `traits`: where they are looked up; what they are as of is up to it
+///
+/// # Errors
+/// [`Error::Denied`] where the grant is for something that takes no inputs; [`Error::NotCovered`]
+pub fn inputs(
+    grant: &Grant,
+    members: &[Subject],
+    traits: &dyn TraitView,
+    precedence: &Precedence,
+) -> Result<BTreeMap<String, Value>, Error> {
+    if let Some(first) = members.first() {
+        grant.require(&INPUTS, *first)?;
+    }
+    covered(grant, members)?;
+    Ok(merged(members, traits, precedence)?.into_iter().map(|(name, said)| (name, said.value)).collect())
+}
+
+fn merged(
+    members: &[Subject],
+    view: &dyn TraitView,
+    precedence: &Precedence,
+) -> Result<BTreeMap<String, Trait>, Error> {
+    let mut words: BTreeMap<String, Vec<Word>> = BTreeMap::new();
+    for member in members {
+        let Some(rows) = view.traits(*member)? else { continue };
+        for (name, said) in rows.0.iter() {
+            words.entry(name.to_string()).or_default().extend(said.iter().map(|row| Word {
+                // Written by the fold with serde_json, so it reads back.
+                value: serde_json::from_str(&row.json).unwrap_or(Value::Null),
+                subject: *member,
+                stream: row.stream.clone(),
+                at: row.at,
+                record: row.record,
+            }));
+        }
+    }
+    let mut traits = BTreeMap::new();
+    for (name, mut words) in words {
+        // The latest first among equals.
+        words.sort_by(|a, b| {
+            let rank = |word: &Word| precedence.rank(&name, word.stream.as_str());
+            rank(a).cmp(&rank(b)).then_with(|| (b.at, b.record).cmp(&(a.at, a.record)))
+        });
+        // The latest word of each rank counts; a word taken back leaves it to the next rank.
+        let mut heard = None;
+        let standing = words.iter().position(|word| {
+            let rank = precedence.rank(&name, word.stream.as_str());
+            heard.replace(rank) != Some(rank) && !word.value.is_null()
+        });
+        let Some(standing) = standing else { continue };
+        let Word { value, subject, stream, at, record } = words.remove(standing);
+        traits.insert(name, Trait { value, subject, stream, at, record, others: words });
+    }
+    Ok(traits)
+}
+
+/// What whole profiles are read for.
+const PROFILES: [Action; 3] = [Action::ReadProfile, Action::Send, Action::Export];
+/// What takes single traits for its inputs.
+const INPUTS: [Action; 5] =
+    [Action::Decide, Action::Train, Action::ReadFeatures, Action::ReadProfile, Action::Export];
+
 fn check(grant: &Grant, subject: Subject, members: &[Subject]) -> Result<(), Error> {
-    grant.require(&[Action::ReadProfile, Action::Send, Action::Export], subject)?;
+    grant.require(&PROFILES, subject)?;
+    covered(grant, members)
+}
+
+/// LAW 3: a grant for some members is none for the profile, since the others may have said no.
+fn covered(grant: &Grant, members: &[Subject]) -> Result<(), Error> {
     match members.iter().find(|member| !grant.permits(**member)) {
         Some(member) => Err(Error::NotCovered { member: *member }),
         None => Ok(()),
@@ -269,6 +310,21 @@ mod tests {
         }
         // Someone of whom nothing is known is a profile of one.
         assert!(matches!(read(Action::ReadProfile, &["x"], "x"), Ok(0)));
+    }
+
+    #[test]
+    fn decisions_and_training_take_traits_for_inputs_and_need_every_member() {
+        let traits = traits(&[("u1", 5, json!({"city": "Köln"})), ("a1", 9, json!({"city": "Bonn"}))]);
+        let read = |grant: &Grant, members: &[Subject]| inputs(grant, members, &traits, &Precedence::default());
+        let both = [subject("a1"), subject("u1")];
+        for action in [Action::Decide, Action::Train, Action::ReadFeatures, Action::Export] {
+            let inputs = read(&grant(action, &["u1", "a1"]), &both).unwrap();
+            assert_eq!(inputs, BTreeMap::from([("city".to_owned(), json!("Bonn"))]), "{action:?}");
+        }
+        let some = read(&grant(Action::Decide, &["u1"]), &both);
+        assert!(matches!(some, Err(Error::NotCovered { .. } | Error::Denied(_))), "{some:?}");
+        let sent = read(&grant(Action::Send, &["u1", "a1"]), &both);
+        assert!(matches!(sent, Err(Error::Denied(_))));
     }
 
     #[test]

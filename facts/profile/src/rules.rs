@@ -21,6 +21,9 @@ pub struct Rules {
     /// Values that name nobody, besides the usual ones (`null`, `anonymous`, `-1`, zeros, …); capitals and
     /// surrounding white space do not matter.
     pub blocked: Vec<String>,
+    /// Types of identifiers that name no person but what people belong to: households, accounts. What comes in one record
+    /// with one of them belongs to it and is never linked with it.
+    pub entities: Vec<String>,
     /// Whose word on a trait counts.
     pub traits: Precedence,
 }
@@ -59,6 +62,7 @@ impl Default for Rules {
             limits: BTreeMap::from([(USER_ID.into(), 1)]),
             default_limit: 5,
             blocked: Vec::new(),
+            entities: vec!["household".into(), "account".into()],
             traits: Precedence::default(),
         }
     }
@@ -83,6 +87,20 @@ impl Rules {
                 return bad(format!("limits.{kind}"), "two users are two people; the limit is 1");
             }
         }
+        let mut entities = std::collections::BTreeSet::new();
+        for kind in &self.entities {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if kind.is_empty() || kind.len() > 64 || !kind.chars().all(fits) {
+                return bad("entities".into(), &format!("`{kind}` is no type: up to 64 of a-z, 0-9 and _"));
+            }
+            if self.priority.contains(kind) || self.limits.contains_key(kind) || kind == USER_ID {
+                let why = format!("`{kind}` cannot be an entity and, in `priority` or `limits`, a person's identifier");
+                return bad("entities".into(), &why);
+            }
+            if !entities.insert(kind) {
+                return bad("entities".into(), &format!("`{kind}` is listed twice"));
+            }
+        }
         let mut seen = std::collections::BTreeSet::new();
         for (setting, stream) in self.traits.streams() {
             if !seen.insert((setting.clone(), stream)) {
@@ -97,6 +115,11 @@ impl Rules {
         let value = value.trim();
         contract::names_somebody(kind, value)
             && !self.blocked.iter().any(|b| b.trim().to_lowercase() == value.to_lowercase())
+    }
+
+    /// True where identifiers of `kind` name what people belong to, and nobody.
+    pub fn is_entity(&self, kind: &str) -> bool {
+        self.entities.iter().any(|known| known == kind)
     }
 
     /// How many identifiers of `kind` one profile may have.
@@ -134,6 +157,23 @@ mod tests {
         assert!(rules.check().unwrap_err().to_string().contains("limits.phone"));
         assert!(Rules::default().check().is_ok());
         assert!(serde_json::from_str::<Rules>(r#"{"limit":{}}"#).is_err());
+    }
+
+    #[test]
+    fn an_entity_is_nobody() {
+        let rules = Rules::default();
+        assert!(rules.is_entity("household") && rules.is_entity("account") && !rules.is_entity(USER_ID));
+        for (text, why) in [
+            (r#"{"entities":["user_id"]}"#, "cannot be an entity"),
+            (r#"{"entities":["email"]}"#, "cannot be an entity"),
+            (r#"{"entities":["club","club"]}"#, "listed twice"),
+            (r#"{"entities":["Club!"]}"#, "no type"),
+            (r#"{"entities":[""]}"#, "no type"),
+        ] {
+            let rules: Rules = serde_json::from_str(text).unwrap();
+            let said = rules.check().unwrap_err().to_string();
+            assert!(said.contains(why) && said.contains("`entities`"), "{said}");
+        }
     }
 
     #[test]

@@ -3,17 +3,22 @@
 use std::cell::RefCell;
 
 use contract::{Finding, Severity};
-use feature::expr::{self, Expr, Problem};
+use event::{Instant, RecordId};
+use feature::expr::{self, Expr, Facts, Problem, Truth, Value};
 use serde::Deserialize;
 
 /// What begins the name of a trait in a rule.
 pub const TRAIT: &str = "trait.";
+/// What begins the name of another segment in a rule.
+pub const SEGMENT: &str = feature::SEGMENT;
 
 /// A segment, read.
 #[derive(Clone, Debug)]
 pub struct Segment {
     /// Its name.
     pub name: String,
+    /// Its version: a rule that says something else is another version.
+    pub version: u32,
     /// Who answers for it.
     pub owner: String,
     /// What it is for, in words.
@@ -22,7 +27,7 @@ pub struct Segment {
     pub purpose: String,
     /// Who belongs to it.
     pub rule: Expr,
-    /// The names at the rule's places: `view.feature` and `trait.name`.
+    /// The names at the rule's places: `view.feature`, `trait.name` and `segment.name`.
     pub inputs: Vec<String>,
     /// The file it stands in.
     pub file: String,
@@ -32,11 +37,17 @@ pub struct Segment {
 #[serde(deny_unknown_fields)]
 struct File {
     segment: String,
+    #[serde(default = "first")]
+    version: u32,
     owner: String,
     #[serde(default)]
     description: String,
     purpose: String,
     rule: String,
+}
+
+fn first() -> u32 {
+    1
 }
 
 impl Segment {
@@ -68,6 +79,9 @@ impl Segment {
                 line_of("segment:"),
                 format!("{what}; `{}` is not", short(&read.segment)),
             ));
+        }
+        if read.version == 0 {
+            findings.push(finding("MR3120", line_of("version:"), "versions are counted from 1".to_owned()));
         }
         for (key, text) in [("owner:", &read.owner), ("purpose:", &read.purpose)] {
             if text.trim().is_empty() {
@@ -105,6 +119,7 @@ impl Segment {
         match rule {
             Some(rule) if findings.is_empty() => Ok(Self {
                 name: read.segment,
+                version: read.version,
                 owner: read.owner,
                 description: read.description,
                 purpose: read.purpose,
@@ -123,7 +138,52 @@ impl Segment {
 
     /// The features it looks at, as `view.feature`.
     pub fn features(&self) -> impl Iterator<Item = &str> {
-        self.inputs.iter().map(String::as_str).filter(|input| !input.starts_with(TRAIT))
+        let is_feature = |input: &&str| !input.starts_with(TRAIT) && !input.starts_with(SEGMENT);
+        self.inputs.iter().map(String::as_str).filter(is_feature)
+    }
+
+    /// The segments it looks at, by name.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().filter_map(|input| input.strip_prefix(SEGMENT))
+    }
+
+    /// Name and version, as decisions write it: `loyal@2`.
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
+    /// Names what decides who belongs to it: the rule as it is understood, and the purpose.
+    pub fn fingerprint(&self) -> String {
+        let text = format!("{}\n{}\n{}\n{}", self.name, self.version, self.purpose, self.rule);
+        RecordId::external("segment", text.as_bytes()).to_string()
+    }
+
+    /// Whether somebody belongs to it; what is unknown is not true.
+    ///
+    /// * `values`: at the rule's places, in the order of [`Segment::inputs`]
+    /// * `at`: the moment it is asked for
+    pub fn holds(&self, values: &[Option<Value>], at: Instant) -> bool {
+        self.rule.eval(&Moment { values, at }) == Truth::True
+    }
+}
+
+struct Moment<'v> {
+    values: &'v [Option<Value>],
+    at: Instant,
+}
+
+impl Facts for Moment<'_> {
+    fn value(&self, slot: usize) -> Option<&Value> {
+        self.values.get(slot)?.as_ref()
+    }
+
+    fn consent(&self, _: &str) -> bool {
+        // A segment has one purpose, and whoever said no to it is read by nobody.
+        false
+    }
+
+    fn at(&self) -> Option<Instant> {
+        Some(self.at)
     }
 }
 
@@ -134,7 +194,7 @@ fn short(text: &str) -> String {
 fn said(rule: &str, problem: Problem) -> String {
     match problem {
         Problem::Syntax(what) => format!("the rule `{}` cannot be read: {what}", short(rule)),
-        Problem::Undeclared(name) => format!("`{}` is neither `view.feature` nor `trait.name`", short(&name)),
+        Problem::Undeclared(name) => format!("`{}` is none of `view.feature`, `trait.name` and `segment.name`", short(&name)),
     }
 }
 
@@ -159,12 +219,33 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_may_look_at_others() {
+        let yaml = "segment: best\nversion: 2\nowner: Ada\npurpose: p\nrule: segment.loyal and not segment.late and orders.n > 5\n";
+        let segment = Segment::parse(yaml, "segments/best.yaml").unwrap();
+        assert_eq!(segment.segments().collect::<Vec<_>>(), ["loyal", "late"]);
+        assert_eq!(segment.features().collect::<Vec<_>>(), ["orders.n"]);
+        assert_eq!(segment.reference(), "best@2");
+        let holds = |loyal, late, n| {
+            let values = [Some(Value::Flag(loyal)), late, Some(Value::Number(n))];
+            segment.holds(&values, Instant::from_micros(1))
+        };
+        assert!(holds(true, Some(Value::Flag(false)), 6.0));
+        assert!(!holds(true, None, 6.0), "what is unknown is not true");
+        let (other, version) = (yaml.replace("> 5", "> 6"), yaml.replace("version: 2", "version: 3"));
+        let fingerprint = |yaml: &str| Segment::parse(yaml, "f").unwrap().fingerprint();
+        assert_ne!(fingerprint(yaml), fingerprint(&other));
+        assert_ne!(fingerprint(yaml), fingerprint(&version));
+        assert_eq!(fingerprint(yaml), fingerprint(&yaml.replace("n > 5", "n  >  5")), "not how it is written");
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_line() {
         let with = |rule: &str| format!("segment: s\nowner: a\npurpose: p\nrule: \"{rule}\"\n");
         check(&with("orders.n >="), "MR3121", 4, "cannot be read");
-        check(&with("country = 'DE'"), "MR3121", 4, "neither");
+        check(&with("country = 'DE'"), "MR3121", 4, "none of");
         check(&with("consent('p')"), "MR3121", 4, "own purpose");
         check("segment: Loyal!\nowner: a\npurpose: p\nrule: a.b\n", "MR3120", 1, "`Loyal!`");
+        check("segment: s\nversion: 0\nowner: a\npurpose: p\nrule: a.b\n", "MR3120", 2, "from 1");
         check("segment: s\nowner: ''\npurpose: p\nrule: a.b\n", "MR3120", 2, "owner");
         check("segment: s\nowner: a\npurpose: p\nrule: a.b\nlimit: 3\n", "MR3120", 5, "limit");
     }

@@ -33,6 +33,19 @@ fn a_complete_file_is_read() {
 }
 
 #[test]
+fn segments_are_inputs_under_the_name_that_conditions_use() {
+    let with = |from: &str, to: &str| USE_CASE.replacen(from, to, 1);
+    let declared = with("  traits: [country]", "  traits: [country]\n  segments: [loyal, near]");
+    let use_case = UseCase::parse(&declared, "u.yaml").unwrap();
+    assert_eq!(use_case.segments().collect::<Vec<_>>(), ["loyal", "near"]);
+    assert!(use_case.inputs.iter().any(|input| input.name == "segment.loyal"));
+    assert_eq!(use_case.features().count(), crate::testing::use_case().features().count(), "they are no features");
+    check("  traits: [country]", "  traits: [country]\n  segments: [loyal, loyal]", &["names `loyal` twice"]);
+    check("  traits: [country]", "  traits: [country, segment.loyal]\n  segments: [loyal]", &["declared twice"]);
+    check("  traits: [country]", "  traits: [country]\n  segments: loyal", &["`segments` of `inputs`"]);
+}
+
+#[test]
 fn every_key_is_needed() {
     for key in [
         "name",
@@ -123,7 +136,7 @@ fn what_contradicts_itself_is_refused() {
     check("version: 1.2.0", "version: 1.2", &["MR5004", "write `version: 1.0.0`"]);
     check("total: 5000 EUR", "total: 5000", &["write `total: 5000 EUR`"]);
     check("total: 5000 EUR", "total: 5000 Euro", &["is no amount: write it like"]);
-    check("exploration: 0.1", "exploration: .nan", &["MR5001", "non-finite"]);
+    check("exploration: 0.1", "exploration: .nan", &["a number from 0 to 1 is expected"]);
     check("success: [redeem]", "success: []", &["empty list"]);
 }
 

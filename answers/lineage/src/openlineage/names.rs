@@ -43,6 +43,7 @@ impl Names {
             Kind::Field => parts("streams"),
             Kind::Feature => parts("features"),
             Kind::Trait => Some(("traits/profile".to_owned(), Some(id.name().to_owned()))),
+            Kind::Segment => Some((format!("segments/{}", id.name()), None)),
             Kind::Model => Some((format!("models/{}", id.name()), None)),
             Kind::UseCase => Some((format!("decisions/{}", id.name()), None)),
             _ => None,
@@ -77,6 +78,7 @@ impl Names {
                 Some(view.features().iter().map(|f| NodeId::feature(&plain, f.name())).collect())
             }
             ("traits", Some(column)) => one(NodeId::new(Kind::Trait, column)),
+            ("segments", _) => one(NodeId::new(Kind::Segment, rest)),
             ("models", _) => one(NodeId::new(Kind::Model, rest)),
             ("decisions", _) => one(NodeId::new(Kind::UseCase, rest)),
             _ => None,

@@ -77,6 +77,7 @@ impl Author {
                 Kind::Stream | Kind::Field => dataset.replacen("streams/", "intake/", 1),
                 Kind::Feature => dataset.replacen("features/", "feature/", 1),
                 Kind::Trait => "profile/traits".to_owned(),
+                Kind::Segment => dataset.replacen("segments/", "segment/", 1),
                 Kind::Model => dataset.replacen("models/", "train/", 1),
                 Kind::UseCase => dataset.replacen("decisions/", "decide/", 1),
                 _ => continue,

@@ -162,7 +162,10 @@ impl House {
         let threads = NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN);
         let as_of = AsOf::build(&view, rows, threads)?;
         let labels: Vec<Label<'_>> = people.values().map(|members| Label { members, at }).collect();
-        let matrix = as_of.values(&allowed.grant, &labels, threads)?;
+        let asked = view.segments().iter().map(String::as_str).collect();
+        let then = self.then(self.project(), asked, |subject| allowed.grant.permits(subject))?;
+        let said = then.contexts(&allowed.grant, &view, &labels, &[])?;
+        let matrix = as_of.values_with(&allowed.grant, &labels, &said, threads)?;
         let mut members = vec![
             ("_profile".to_owned(), Shape::Cell(Cell::Text)),
             ("_at".to_owned(), Shape::Cell(Cell::Timestamp)),

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::rows::Search;
 use crate::Error;
 use crate::house::House;
+use crate::segments::Needs;
 use crate::people::as_decide;
 
 /// A decision and all that it was made from.
@@ -144,6 +145,29 @@ struct Found {
     fields: Value,
 }
 
+/// Takes the fields and the records that go into a feature's value at an instant; gives their rows.
+fn take_rows(
+    traced: &mut InputTrace,
+    view: &View,
+    feature: &str,
+    at: Instant,
+    found: &[Found],
+) -> Vec<(Subject, Row)> {
+    let reads = view.reads(feature).unwrap_or_default();
+    let field = |read: &feature::FieldRead| format!("{}.{}", view.stream(), read.field);
+    traced.fields.extend(reads.fields.iter().map(field));
+    traced.fields.dedup();
+    let mut rows = Vec::new();
+    for one in found {
+        let bound = contract::Bound { record: &one.record, fields: &one.fields };
+        if let Some(row) = view.row_of(&bound).filter(|row| view.takes(feature, row, at)) {
+            traced.records.push(one.record.id);
+            rows.push((one.record.subject, row));
+        }
+    }
+    rows
+}
+
 impl House {
     /// Where one decision comes from.
     ///
@@ -241,15 +265,22 @@ impl House {
     /// Every record of the profile that was known when the decision was made, of the streams its inputs come from.
     fn records_behind(&self, decision: &DecisionRecord, inputs: &[Input]) -> Result<Vec<Found>, Error> {
         let mut streams: BTreeSet<String> = BTreeSet::new();
+        let of_traits = || {
+            let contracts = self.project().contracts.iter().filter(|contract| contract.traits);
+            contracts.map(|contract| contract.stream.to_string())
+        };
         for input in inputs {
             match input.origin {
+                Origin::Segment => {
+                    let needs = self.behind_segment(input);
+                    let views = needs.features.iter().filter_map(|name| self.project().feature(name));
+                    streams.extend(views.map(|(view, _)| view.stream().to_string()));
+                    streams.extend(of_traits().filter(|_| !needs.traits.is_empty()));
+                }
                 Origin::Feature => {
                     streams.extend(self.view_of(input).map(|(view, _)| view.stream().to_string()));
                 }
-                Origin::Trait => {
-                    let contracts = self.project().contracts.iter().filter(|contract| contract.traits);
-                    streams.extend(contracts.map(|contract| contract.stream.to_string()));
-                }
+                Origin::Trait => streams.extend(of_traits()),
                 Origin::Context => {}
             }
         }
@@ -308,24 +339,29 @@ impl House {
         };
         match input.origin {
             Origin::Context => {}
-            Origin::Trait => self.trace_trait(&mut traced, found),
+            Origin::Trait => {
+                let name = traced.name.clone();
+                self.trace_trait(&mut traced, &name, found);
+            }
+            Origin::Segment => {
+                let needs = self.behind_segment(&input);
+                for (view, feature) in needs.features.iter().filter_map(|name| self.project().feature(name)) {
+                    take_rows(&mut traced, view, feature, decision.at, found);
+                }
+                for name in needs.traits {
+                    self.trace_trait(&mut traced, name, found);
+                }
+                traced.fields.sort();
+                traced.fields.dedup();
+                traced.records.sort();
+                traced.records.dedup();
+            }
             Origin::Feature => {
                 let Some((view, feature)) = self.view_of(&input) else { return Ok(traced) };
-                let reads = view.reads(feature).unwrap_or_default();
-                let field = |read: &feature::FieldRead| format!("{}.{}", view.stream(), read.field);
-                traced.fields = reads.fields.iter().map(field).collect();
-                traced.fields.dedup();
-                let mut rows: Vec<(Subject, Row)> = Vec::new();
-                for one in found {
-                    let bound = contract::Bound { record: &one.record, fields: &one.fields };
-                    let row = view.row_of(&bound).filter(|row| view.takes(feature, row, decision.at));
-                    if let Some(row) = row {
-                        traced.records.push(one.record.id);
-                        rows.push((one.record.subject, row));
-                    }
-                }
-                if decision.evidence.is_some() {
-                    let again = view.values_of_with(grant, &rows, decision.at, &said(decision))?;
+                let rows = take_rows(&mut traced, view, feature, decision.at, found);
+                // What is computed from a segment is proven by the segment's own rows.
+                if decision.evidence.is_some() && view.segments_of(feature).is_empty() {
+                    let again = view.values_of_with(grant, &rows, decision.at, &said(decision).partial())?;
                     traced.reproduces = Some(again.get(feature).and_then(as_decide) == input.value);
                 }
             }
@@ -333,17 +369,23 @@ impl House {
         Ok(traced)
     }
 
+    /// All that the segment of an input is made from; nothing where the project has it no longer.
+    fn behind_segment<'a>(&'a self, input: &'a Input) -> Needs<'a> {
+        let name = input.name.strip_prefix(profile::SEGMENT).unwrap_or(&input.name);
+        Needs::of(self.project(), [name]).unwrap_or_default()
+    }
+
     /// The last word on a trait: the record that says it latest.
-    fn trace_trait(&self, traced: &mut InputTrace, found: &[Found]) {
+    fn trace_trait(&self, traced: &mut InputTrace, name: &str, found: &[Found]) {
         let contracts = &self.project().contracts;
         let says = |one: &&Found| {
             contracts.newest(&one.record.stream).is_some_and(|contract| contract.traits)
-                && one.fields.get(&traced.name).is_some_and(|value| !value.is_null())
+                && one.fields.get(name).is_some_and(|value| !value.is_null())
         };
         let last = found.iter().filter(says).max_by_key(|one| (one.record.occurred_at, one.record.id));
         if let Some(last) = last {
-            traced.fields = vec![format!("{}.{}", last.record.stream, traced.name)];
-            traced.records = vec![last.record.id];
+            traced.fields.push(format!("{}.{name}", last.record.stream));
+            traced.records.push(last.record.id);
         }
     }
 

@@ -43,6 +43,9 @@ impl Project {
         let tested = self.tested_features(views, contracts);
         let by = |view: &str, feature: &str| tested.get(&(view.to_owned(), feature.to_owned())).cloned();
         builder.contracts(contracts).views(views, contracts, &by);
+        for segment in &self.segments {
+            builder.segment(&audience(segment));
+        }
         for spec in &self.models {
             builder.model(&described(spec), contracts);
         }
@@ -61,6 +64,25 @@ impl Project {
                 .is_ok_and(|text| text.lines().any(|line| line.trim_start().starts_with('{')));
         holds.then(|| path.to_owned())
     }
+}
+
+/// A segment as lineage takes it.
+fn audience(segment: &profile::Segment) -> lineage::Audience {
+    lineage::Audience {
+        name: segment.name.clone(),
+        version: segment.version.to_string(),
+        owner: segment.owner.clone(),
+        description: segment.description.clone(),
+        purpose: segment.purpose.clone(),
+        file: segment.file.clone(),
+        features: owned(segment.features()),
+        traits: owned(segment.traits()),
+        segments: owned(segment.segments()),
+    }
+}
+
+fn owned<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    names.map(str::to_owned).collect()
 }
 
 /// A model's spec as lineage takes it.

@@ -11,6 +11,14 @@ use crate::out::{self, Code};
 /// `people`
 #[derive(Subcommand, Debug)]
 pub enum People {
+    /// What is known of somebody: each trait with the stream, the record and the time it comes from, and what others say.
+    Show {
+        /// Who, as TYPE=VALUE.
+        id: String,
+        /// For what it is read.
+        #[arg(long)]
+        purpose: String,
+    },
     /// Why somebody's profile is as it is: the links, what hands did, what is shared.
     Explain {
         /// Who, as TYPE=VALUE.
@@ -50,15 +58,15 @@ pub enum People {
     Members {
         /// What, as TYPE=VALUE: household=h1.
         entity: String,
+        /// For what it is read: who said no is counted and not named.
+        #[arg(long)]
+        purpose: String,
         /// As of this instant.
-        #[arg(long, conflicts_with = "view")]
+        #[arg(long)]
         at: Option<Instant>,
         /// A feature view; may be repeated.
-        #[arg(long, requires = "purpose")]
-        view: Vec<String>,
-        /// For what the features are read.
         #[arg(long)]
-        purpose: Option<String>,
+        view: Vec<String>,
     },
 }
 
@@ -92,6 +100,7 @@ pub fn run(ctx: &Ctx, args: &People) -> anyhow::Result<Code> {
     let house = ctx.open()?;
     let by = user();
     let done = match args {
+        People::Show { id, purpose } => show(ctx, &house, id, purpose),
         People::Explain { id, purpose, at } => explain(ctx, &house, id, purpose, *at),
         People::Merge(pair) => {
             let acted = house.merge(&identifier(&pair.a)?, &identifier(&pair.b)?, &by, &pair.reference)?;
@@ -120,9 +129,7 @@ pub fn run(ctx: &Ctx, args: &People) -> anyhow::Result<Code> {
             }
             Ok(Code::Fine)
         }
-        People::Members { entity, at, view, purpose } => {
-            members(ctx, &house, entity, *at, view, purpose.as_deref())
-        }
+        People::Members { entity, purpose, at, view } => members(ctx, &house, entity, purpose, *at, view),
     };
     house.close();
     done
@@ -135,6 +142,27 @@ fn told(ctx: &Ctx, acted: &Acted, what: &str) -> anyhow::Result<Code> {
     }
     out::say(what);
     out::line(&format!("{}  {} members, by record {}", acted.profile, acted.members.len(), acted.record));
+    Ok(Code::Fine)
+}
+
+fn show(ctx: &Ctx, house: &house::House, id: &str, purpose: &str) -> anyhow::Result<Code> {
+    let found = house.profile(&operator(&user()), &identifier(id)?, purpose)?;
+    if ctx.json {
+        out::json(&found)?;
+        return Ok(Code::Fine);
+    }
+    out::line(&format!("profile {} of {} identifiers", found.id, found.members.len()));
+    let mut rows = Vec::new();
+    for (name, said) in &found.traits {
+        let row = |name: &str, value: &serde_json::Value, stream: String, at: Instant, record: String| {
+            vec![name.to_owned(), value.to_string(), stream, at.to_string(), record]
+        };
+        rows.push(row(name, &said.value, said.stream.to_string(), said.at, said.record.to_string()));
+        for word in &said.others {
+            rows.push(row("  or", &word.value, word.stream.to_string(), word.at, word.record.to_string()));
+        }
+    }
+    out::table(&["trait", "value", "stream", "said at", "by record"], &rows);
     Ok(Code::Fine)
 }
 
@@ -186,22 +214,19 @@ fn members(
     ctx: &Ctx,
     house: &house::House,
     entity: &str,
+    purpose: &str,
     at: Option<Instant>,
     views: &[String],
-    purpose: Option<&str>,
 ) -> anyhow::Result<Code> {
     let entity = identifier(entity)?;
-    if let (Some(purpose), false) = (purpose, views.is_empty()) {
-        let (at, values) = house.entity_features(&operator(&user()), &entity, purpose, views)?;
+    if !views.is_empty() {
+        let (at, values) = together(house, &entity, purpose, at, views)?;
         let mut rows = Vec::new();
         let mut all = serde_json::Map::new();
-        for view in &values {
-            for (feature, value) in view.iter() {
-                let name = format!("{}.{}", view.view().name(), feature.name());
-                let text = value.as_expr().map(|value| value.to_string()).unwrap_or_default();
-                all.insert(name.clone(), text.clone().into());
-                rows.push(vec![name, text]);
-            }
+        for (name, value) in values {
+            let text = value.as_expr().map(|value| value.to_string()).unwrap_or_default();
+            all.insert(name.clone(), serde_json::to_value(&value)?);
+            rows.push(vec![name, text]);
         }
         if ctx.json {
             out::json(&serde_json::json!({ "at": at, "values": all }))?;
@@ -210,14 +235,46 @@ fn members(
         }
         return Ok(Code::Fine);
     }
-    let places = house.belonging(&entity, at)?;
+    let found = house.members_of(&operator(&user()), &entity, purpose, at)?;
     if ctx.json {
-        out::json(&places)?;
+        out::json(&found)?;
         return Ok(Code::Fine);
     }
-    let rows = places.iter().map(|place| {
+    if found.n_withheld > 0 {
+        out::say(&format!("{} more may not be read for `{purpose}`", found.n_withheld));
+    }
+    if found.n_left_out > 0 {
+        out::say(&format!("{} times somebody was left out for want of room", found.n_left_out));
+    }
+    let rows = found.members.iter().map(|place| {
         vec![place.subject.to_string(), place.role.clone().unwrap_or_default(), place.since.to_string()]
     });
     out::table(&["member", "role", "since"], &rows.collect::<Vec<_>>());
     Ok(Code::Fine)
+}
+
+/// The features of everybody who belongs to an entity, by name, and the instant they are of.
+fn together(
+    house: &house::House,
+    entity: &house::Identifier,
+    purpose: &str,
+    at: Option<Instant>,
+    views: &[String],
+) -> anyhow::Result<(Instant, Vec<(String, feature::Value)>)> {
+    let me = operator(&user());
+    let named = |view: &feature::View, feature: &feature::Feature| format!("{}.{}", view.name(), feature.name());
+    let mut all = Vec::new();
+    let Some(at) = at else {
+        let (at, found) = house.entity_features(&me, entity, purpose, views)?;
+        for values in &found {
+            all.extend(values.iter().map(|(feature, value)| (named(values.view(), feature), value.clone())));
+        }
+        return Ok((at, all));
+    };
+    for matrix in house.entity_features_as_of(&me, purpose, views, &[(entity.clone(), at)])? {
+        for (feature, column) in matrix.view().features().iter().zip(matrix.columns()) {
+            all.push((named(matrix.view(), feature), column.value(0)));
+        }
+    }
+    Ok((at, all))
 }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use event::Instant;
 use house::SegmentCount;
 
-use super::{Ctx, operator};
+use super::{Ctx, identifier, operator};
 use crate::command::data::user;
 use crate::out::{self, Code};
 
@@ -22,6 +22,14 @@ pub enum Segments {
         /// As of this instant, like 2026-03-01T00:00:00Z.
         #[arg(long)]
         at: Option<Instant>,
+    },
+    /// To which segments somebody belongs.
+    Of {
+        /// Who, as TYPE=VALUE.
+        id: String,
+        /// For what they are read: segments of this purpose are asked.
+        #[arg(long)]
+        purpose: String,
     },
     /// Writes who belongs to a segment: CSV, or JSON lines where the file ends with .jsonl.
     Export {
@@ -63,6 +71,7 @@ pub fn run(ctx: &Ctx, args: &Segments) -> anyhow::Result<Code> {
             }
             told(ctx, &counts)
         }
+        Segments::Of { id, purpose } => of(ctx, &house, id, purpose),
         Segments::Count { name, at } => told(ctx, &[house.count_segment(&me, name, *at)?]),
         Segments::Export { name, to, traits, at } => {
             told(ctx, &[house.export_segment(&me, name, *at, traits, to)?])
@@ -70,6 +79,20 @@ pub fn run(ctx: &Ctx, args: &Segments) -> anyhow::Result<Code> {
     };
     house.close();
     done
+}
+
+fn of(ctx: &Ctx, house: &house::House, id: &str, purpose: &str) -> anyhow::Result<Code> {
+    let (at, segments) = house.segments_of(&operator(&user()), &identifier(id)?, purpose)?;
+    if ctx.json {
+        out::json(&serde_json::json!({ "at": at, "segments": segments }))?;
+        return Ok(Code::Fine);
+    }
+    if segments.is_empty() {
+        out::say(&format!("no segment is made for `{purpose}`"));
+    }
+    let row = |(name, holds): (String, bool)| vec![name, if holds { "yes" } else { "no" }.to_owned()];
+    out::table(&["segment", "belongs"], &segments.into_iter().map(row).collect::<Vec<_>>());
+    Ok(Code::Fine)
 }
 
 fn told(ctx: &Ctx, counts: &[SegmentCount]) -> anyhow::Result<Code> {
