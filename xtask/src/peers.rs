@@ -45,6 +45,21 @@ pub fn contracts(place: &Place) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// The Python with `bench/peers/contract-check-requirements.txt` installed, in `target/peers-contract-check`: its libraries
+/// want another pandas than datacontract-cli.
+pub fn contract_check(place: &Place) -> Result<PathBuf> {
+    let home = place.target().join("peers-contract-check");
+    let python = home.join("bin/python");
+    let list = "bench/peers/contract-check-requirements.txt";
+    install(&home, &[place.read(list)?], || {
+        eprintln!("installing pandera and Great Expectations into {} (once)", home.display());
+        must(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        let mut pip = Command::new(&python);
+        must(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(place.root.join(list)))
+    })?;
+    Ok(python)
+}
+
 /// The folder with `bench/package.json` installed (`node_modules` inside), `target/peers-node`.
 pub fn node(place: &Place) -> Result<PathBuf> {
     let home = place.target().join("peers-node");

@@ -1,7 +1,7 @@
 //! Folds decisions, outcomes and sends into state. Every step may see a record twice or in a surprising order
 //! and then changes nothing, or notes a finding.
 
-use event::{Instant, Record, RecordId, Span};
+use event::{Instant, Record, RecordId, Span, Version};
 use serde::Deserialize;
 use store::{Emissions, Error, Fold};
 
@@ -15,8 +15,8 @@ use crate::rows::{
     Assigned, Contact, OpenReservation, OutcomeRow, SendState, Standing, StoredFinding, Used,
 };
 use crate::tables::{Due, Tables};
-use crate::tally::{Tally, kind_of};
-use crate::usecase::{MAX_WINDOW, NO_ACTION};
+use crate::tally::{FormulaTally, Tally, kind_of};
+use crate::usecase::{self, MAX_WINDOW, NO_ACTION};
 
 /// The most outcomes one decision may have.
 pub const MAX_OUTCOMES: usize = 1_000;
@@ -93,6 +93,8 @@ struct Slim {
 
 #[derive(Deserialize)]
 struct SlimGoal {
+    metric: String,
+    formula_version: Version,
     success: Vec<String>,
     within: Span,
     value: Cents,
@@ -136,6 +138,8 @@ fn decided(tables: &mut Tables, record: &Record, decision: Slim) -> Result<(), E
             tally.held_out = decision.holdout.arm.held_out;
         }
         tally.n_decisions += 1;
+        let (metric, version) = (decision.goal.metric.clone(), decision.goal.formula_version);
+        tally.counted_by(&FormulaTally { metric, version, n_decisions: 1 });
         tally.action(&decision.chosen.action, &decision.chosen.channel).n_decided += 1;
     })?;
     let reservation = decision.reservation.filter(|_| acts);
@@ -235,15 +239,11 @@ fn outcome_told(tables: &mut Tables, record: &Record, outcome: &Outcome) -> Resu
         let message = format!("decision {} has {MAX_OUTCOMES} outcomes already", outcome.decision);
         return note(tables, record, code::TOO_MANY_OUTCOMES, message);
     }
-    let success = standing.success.contains(&outcome.kind)
-        && outcome.occurred_at >= standing.at
-        && outcome.occurred_at <= standing.at + standing.within;
+    let (within, decided) = (standing.within, standing.at);
+    let success =
+        usecase::is_success(&standing.success, within, &outcome.kind, decided, outcome.occurred_at);
     let first_success = success && !standing.outcomes.iter().any(|row| row.success);
-    let worth = match outcome.value {
-        Some(value) => value,
-        None if success => standing.success_value,
-        None => Cents::ZERO,
-    };
+    let worth = usecase::worth(standing.success_value, outcome.value, success);
     let key = (standing.use_case.clone(), standing.subject);
     let (action, channel) = (standing.action.clone(), standing.channel.clone());
     tables.tallies.update(&key, |tally: &mut Tally| {

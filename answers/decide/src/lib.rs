@@ -32,6 +32,7 @@ mod period;
 mod policy;
 mod read;
 mod record;
+mod recount;
 mod report;
 mod reproduce;
 mod rng;
@@ -51,6 +52,7 @@ mod yaml;
 
 pub use budget::{BUDGETS, BudgetEvent, home, spender};
 pub use check::{Project, check};
+pub use contract::LegalBasis;
 pub use choose::{Candidate, Decision, Excluded, WhyNot, choose};
 pub use chore::{Chore, chores, release, set_budget};
 pub use error::Error;
@@ -75,10 +77,10 @@ pub use rows::{
 pub use situation::{Allowance, Arm, CapState, Consent, Score, Situation};
 pub use stats::Estimate;
 pub use tables::Tables;
-pub use tally::{ActionTally, KindTally, Tally};
+pub use tally::{ActionTally, FormulaTally, KindTally, Tally};
 pub use till::{Taken, Till};
 pub use usecase::{
-    Action, Budget, Cap, CapScope, Declared, Goal, Holdout, LegalBasis, MAX_WINDOW, NO_ACTION, RiskClass,
+    Action, Budget, Cap, CapScope, Declared, Goal, Holdout, MAX_WINDOW, NO_ACTION, RiskClass,
     ScoreSource, SecurityLevel, UseCase,
 };
 pub use value::{Input, Observed, Origin, Value};

@@ -11,13 +11,15 @@ use serde::Serialize;
 
 use crate::money::Cents;
 use crate::stats::{Estimate, Rate, Sums};
-use crate::tally::{ActionTally, Tally, action_of};
+use crate::tally::{ActionTally, FormulaTally, Tally, action_of, add_formula};
 
 /// What a use case did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The use case.
     pub use_case: String,
+    /// By which versions of the metric's formula it is counted; of several, each decision by that of its own time.
+    pub formulas: Vec<FormulaTally>,
     /// Decisions, with and without an action.
     pub n_decisions: u64,
     /// What was spent on sent actions.
@@ -81,6 +83,7 @@ pub struct Collector {
     n_decisions: u64,
     cost: Cents,
     actions: Vec<ActionTally>,
+    formulas: Vec<FormulaTally>,
     profiles: BTreeMap<Subject, Unit>,
 }
 
@@ -100,6 +103,9 @@ impl Collector {
     pub fn add(&mut self, profile: Subject, subject: Subject, tally: &Tally) {
         self.n_decisions += u64::from(tally.n_decisions);
         self.cost += tally.cost;
+        for formula in &tally.formulas {
+            add_formula(&mut self.formulas, formula);
+        }
         for action in &tally.actions {
             action_of(&mut self.actions, &action.action, &action.channel).add(action);
         }
@@ -142,6 +148,7 @@ impl Collector {
         let cents = |x: f64| x / Cents::new(1).parts() as f64;
         Report {
             use_case: use_case.to_owned(),
+            formulas: self.formulas,
             n_decisions: self.n_decisions,
             cost: self.cost,
             channels,

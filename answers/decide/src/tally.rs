@@ -1,6 +1,6 @@
 //! What a use case did with one subject, summed: the rows that reports add up.
 
-use event::Instant;
+use event::{Instant, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::money::Cents;
@@ -22,6 +22,19 @@ pub struct Tally {
     pub cost: Cents,
     /// By action, sorted by name.
     pub actions: Vec<ActionTally>,
+    /// By which formulas it is counted, sorted.
+    pub formulas: Vec<FormulaTally>,
+}
+
+/// Decisions that are counted by one version of a metric's formula.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FormulaTally {
+    /// The metric.
+    pub metric: String,
+    /// The version of its formula.
+    pub version: Version,
+    /// Decisions counted by it.
+    pub n_decisions: u64,
 }
 
 /// The same by action.
@@ -62,6 +75,18 @@ impl Tally {
     pub(crate) fn action(&mut self, action: &str, channel: &str) -> &mut ActionTally {
         action_of(&mut self.actions, action, channel)
     }
+
+    pub(crate) fn counted_by(&mut self, formula: &FormulaTally) {
+        add_formula(&mut self.formulas, formula);
+    }
+}
+
+/// Adds decisions to the formula they are counted by.
+pub(crate) fn add_formula(formulas: &mut Vec<FormulaTally>, more: &FormulaTally) {
+    let key = |one: &FormulaTally| (one.metric.clone(), one.version);
+    let wanted = key(more);
+    let fresh = || FormulaTally { n_decisions: 0, ..more.clone() };
+    entry(formulas, |one| key(one).cmp(&wanted), fresh).n_decisions += more.n_decisions;
 }
 
 pub(crate) fn action_of<'a>(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use contract::LegalBasis;
 use event::{Instant, Span, Version};
 use feature::expr::Expr;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,38 @@ pub struct Goal {
     pub within: Span,
     /// What one success is worth where an action does not say otherwise.
     pub value: Cents,
+}
+
+impl Goal {
+    /// True where an outcome of this kind, at this time, is a success of a decision made at `decided`.
+    pub fn counts(&self, kind: &str, decided: Instant, occurred: Instant) -> bool {
+        is_success(&self.success, self.within, kind, decided, occurred)
+    }
+
+    /// What an outcome is worth: what it says itself, or what a success is worth.
+    pub fn worth(&self, said: Option<Cents>, success: bool) -> Cents {
+        worth(self.value, said, success)
+    }
+}
+
+/// The one meaning of success, for decisions as they come and for those counted anew.
+pub(crate) fn is_success(
+    kinds: &[String],
+    within: Span,
+    kind: &str,
+    decided: Instant,
+    occurred: Instant,
+) -> bool {
+    kinds.iter().any(|known| known == kind) && occurred >= decided && occurred <= decided + within
+}
+
+/// The one meaning of what an outcome is worth.
+pub(crate) fn worth(of_success: Cents, said: Option<Cents>, success: bool) -> Cents {
+    match said {
+        Some(value) => value,
+        None if success => of_success,
+        None => Cents::ZERO,
+    }
 }
 
 /// One declared input.
@@ -197,25 +230,6 @@ macro_rules! words {
     };
 }
 
-words!(
-    /// Why the processing is lawful (GDPR article 6).
-    LegalBasis {
-        /// Article 6(1)(a)
-        Consent = "consent",
-        /// Article 6(1)(b)
-        Contract = "contract",
-        /// Article 6(1)(c)
-        LegalObligation = "legal_obligation",
-        /// Article 6(1)(d)
-        VitalInterests = "vital_interests",
-        /// Article 6(1)(e)
-        PublicTask = "public_task",
-        /// Article 6(1)(f)
-        LegitimateInterest = "legitimate_interest",
-        /// Nothing in it is personal.
-        NotPersonal = "not_personal",
-    }
-);
 words!(
     /// How confidential a use case is.
     SecurityLevel {

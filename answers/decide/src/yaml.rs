@@ -3,81 +3,22 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+pub(crate) use contract::yaml::{Kind, Node};
 
-use crate::finding::{Finding, code, nearest, short};
+use crate::finding::{Finding, code, nearest};
 
 /// The largest use case file that is read.
 const MAX_BYTES: usize = 1024 * 1024;
 
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) line: u32,
-    pub(crate) kind: Kind,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Kind {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-    List(Vec<Node>),
-    Map(Vec<(Node, Node)>),
-}
-
-/// Reads one document. The error is line (0: none) and message.
+/// Reads one document, by the reader that contracts are read by. The error is line (0: none) and message.
 pub(crate) fn parse(text: &str) -> Result<Node, (u32, String)> {
     if text.len() > MAX_BYTES {
         return Err((0, format!("the file is {} bytes long; 1 MiB is the most", text.len())));
     }
-    // Bombs: aliases may not multiply, depth and size are bounded.
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_events: 200_000,
-            max_nodes: 100_000,
-            max_depth: 32,
-            max_aliases: 1_000,
-            max_anchors: 1_000,
-            max_documents: 1,
-            max_merge_keys: 100,
-            max_total_scalar_bytes: MAX_BYTES,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 50_000,
-            max_replay_stack_depth: 8,
-        },
-        strict_booleans: true,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let line = error.location().and_then(|at| u32::try_from(at.line()).ok()).unwrap_or(0);
-        let message = error.without_snippet().to_string();
-        (line, message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
+    contract::yaml::parse(text, "").map_err(|error| match error {
+        contract::Error::Yaml { line, message, .. } => (line.unwrap_or(0), message),
+        other => (0, other.to_string()),
     })
-}
-
-impl Node {
-    /// What it is, as a message shows it.
-    pub(crate) fn shown(&self) -> String {
-        match &self.kind {
-            Kind::Null => "nothing".to_owned(),
-            Kind::Bool(truth) => format!("`{truth}`"),
-            Kind::Int(n) => format!("`{n}`"),
-            Kind::Float(n) => format!("`{n}`"),
-            Kind::Text(text) => format!("`{}`", short(text)),
-            Kind::List(items) => format!("a list of {}", items.len()),
-            Kind::Map(_) => "a mapping".to_owned(),
-        }
-    }
-
-    pub(crate) fn text(&self) -> Option<&str> {
-        match &self.kind {
-            Kind::Text(text) => Some(text),
-            _ => None,
-        }
-    }
 }
 
 /// What was found wrong in one file so far.
@@ -273,7 +214,7 @@ impl<'a> Section<'a> {
     ) -> Option<u32> {
         let node = self.need(key, example, findings)?;
         match node.kind {
-            Kind::Int(n) if n >= i64::from(low) && n <= i64::from(high) => u32::try_from(n).ok(),
+            Kind::Int(n) if n >= i128::from(low) && n <= i128::from(high) => u32::try_from(n).ok(),
             _ => {
                 let message = format!(
                     "`{key}` of {} is {}; a whole number from {low} to {high} is expected, like `{key}: {example}`",
@@ -362,86 +303,6 @@ impl<'a> Section<'a> {
 /// `a`, `b`, `c`
 pub(crate) fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Kind>::deserialize(d)?;
-        let line = u32::try_from(spanned.referenced.line()).unwrap_or(0);
-        Ok(Node { line, kind: spanned.value })
-    }
-}
-
-impl<'de> Deserialize<'de> for Kind {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_any(KindVisitor)
-    }
-}
-
-struct KindVisitor;
-
-impl<'de> Visitor<'de> for KindVisitor {
-    type Value = Kind;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("YAML")
-    }
-
-    fn visit_unit<E>(self) -> Result<Kind, E> {
-        Ok(Kind::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Kind, E> {
-        Ok(Kind::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, d: D) -> Result<Kind, D::Error> {
-        d.deserialize_any(self)
-    }
-
-    fn visit_bool<E>(self, truth: bool) -> Result<Kind, E> {
-        Ok(Kind::Bool(truth))
-    }
-
-    fn visit_i64<E>(self, n: i64) -> Result<Kind, E> {
-        Ok(Kind::Int(n))
-    }
-
-    fn visit_u64<E>(self, n: u64) -> Result<Kind, E> {
-        Ok(i64::try_from(n).map_or(Kind::Float(n as f64), Kind::Int))
-    }
-
-    fn visit_i128<E>(self, n: i128) -> Result<Kind, E> {
-        Ok(Kind::Float(n as f64))
-    }
-
-    fn visit_u128<E>(self, n: u128) -> Result<Kind, E> {
-        Ok(Kind::Float(n as f64))
-    }
-
-    fn visit_f64<E>(self, n: f64) -> Result<Kind, E> {
-        Ok(Kind::Float(n))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Kind, E> {
-        Ok(Kind::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Kind, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element::<Node>()? {
-            items.push(item);
-        }
-        Ok(Kind::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
-        let mut members = Vec::new();
-        while let Some((key, value)) = map.next_entry::<Node, Node>()? {
-            members.push((key, value));
-        }
-        Ok(Kind::Map(members))
-    }
 }
 
 #[cfg(test)]

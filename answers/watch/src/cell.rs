@@ -49,6 +49,8 @@ pub struct Cell {
     pub n_future: u64,
     /// How many seconds passed until records were known; without imports.
     pub delays: Spread,
+    /// Records known later than the contract's latency promises; without imports.
+    pub n_over: u64,
     /// By how many seconds the sender's clock is ahead, where it is.
     pub ahead: Spread,
     /// Findings of refused records by code and field: one record may have several.
@@ -59,6 +61,8 @@ pub struct Cell {
     pub known: Option<(Instant, Instant)>,
     /// The fields, in the order of the plan.
     pub fields: Vec<FieldCell>,
+    /// Records that each rule of the contract counts, in its order; those judged otherwise count nothing here.
+    pub rules: Vec<u64>,
 }
 
 impl Cell {
@@ -71,6 +75,7 @@ impl Cell {
         self.n_undeclared += other.n_undeclared;
         self.n_future += other.n_future;
         self.delays.merge(&other.delays);
+        self.n_over += other.n_over;
         self.ahead.merge(&other.ahead);
         for (mine, theirs) in
             [(&mut self.findings, &other.findings), (&mut self.first_findings, &other.first_findings)]
@@ -89,6 +94,10 @@ impl Cell {
         for (mine, theirs) in self.fields.iter_mut().zip(&other.fields) {
             mine.merge(theirs);
         }
+        if self.rules.len() < other.rules.len() {
+            self.rules.resize(other.rules.len(), 0);
+        }
+        self.rules.iter_mut().zip(&other.rules).for_each(|(mine, theirs)| *mine += theirs);
     }
 
     pub(crate) fn knew(&mut self, at: Instant) {

@@ -40,6 +40,14 @@ pub enum Metric {
     Late,
     /// A sender's clock that is ahead.
     Clock,
+    /// Records known later than the contract promises.
+    Latency,
+    /// A time without anything as fresh as the contract promises.
+    Stale,
+    /// Records kept for longer than the contract promises.
+    Overdue,
+    /// A rule of the contract about many records that does not hold.
+    Rule,
     /// Records of a bucket.
     Volume,
     /// How often one of the known values comes.
@@ -71,12 +79,24 @@ pub struct Change {
     pub expected: (f64, f64),
     /// 3: data break a rule or are out of all that was seen; 2: something is lost; 1: something is different; 0: better.
     pub gravity: u8,
-    /// `MR2101` where gravity is 3, `MR2102` where it is 2: docs/errors says what to do.
+    /// `MR2101` where gravity is 3, `MR2102` where it is 2; `MR2103` to `MR2106` where the contract promised it:
+    /// docs/errors says what to do.
     pub code: Option<&'static str>,
     /// In one sentence.
     pub message: String,
     #[serde(skip)]
-    surprise: f64,
+    pub(crate) surprise: f64,
+}
+
+impl Change {
+    /// Its first and last bucket.
+    pub(crate) fn when(&self) -> String {
+        if self.since == self.until {
+            self.since.clone()
+        } else {
+            format!("{} to {}", self.since, self.until)
+        }
+    }
 }
 
 /// The first first; of those that began together, the gravest.
@@ -396,6 +416,17 @@ impl Series<'_> {
     }
 }
 
+/// The page that says what to do: of what was promised its own.
+pub(crate) fn code_of(metric: Metric, gravity: u8) -> Option<&'static str> {
+    match metric {
+        Metric::Latency => Some("MR2103"),
+        Metric::Stale => Some("MR2104"),
+        Metric::Overdue => Some("MR2105"),
+        Metric::Rule => Some("MR2106"),
+        _ => code(gravity),
+    }
+}
+
 /// MR2101, MR2102, explained in docs/errors.
 fn code(gravity: u8) -> Option<&'static str> {
     match gravity {
@@ -406,12 +437,7 @@ fn code(gravity: u8) -> Option<&'static str> {
 }
 
 fn finish((mut change, says): (Change, String)) -> Change {
-    let when = if change.since == change.until {
-        change.since.clone()
-    } else {
-        format!("{} to {}", change.since, change.until)
-    };
-    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let when = change.when();
     change.message = if change.of == 0 {
         format!("{when}: {} {says}", count(change.n))
     } else {
@@ -425,6 +451,11 @@ fn finish((mut change, says): (Change, String)) -> Change {
         format!("{when}: {n} of {of} records ({}) {says}{expected}", percent(share))
     };
     change
+}
+
+/// `15.8 %`
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
 }
 
 /// `1,579`

@@ -9,9 +9,11 @@ use serde_json::Value;
 use store::{Emissions, Error, Fold, Key, Scope, Stored, Table};
 
 use crate::cell::{Cell, FieldCell};
+use crate::cover::Cover;
 use crate::plan::{Plan, Plans, Watched};
 use crate::relation::KeySample;
 use crate::report::day_of;
+use crate::ruled::How;
 use crate::values::hash;
 
 /// The stream of what the house noticed about deliveries and that no record tells: it holds counts only.
@@ -67,24 +69,26 @@ fn read_text(bytes: &[u8]) -> Option<(String, &[u8])> {
     Some((String::from_utf8(text.to_vec()).ok()?, rest))
 }
 
-/// Cells and key samples of one partition. Both are sums, under keys that are no subject's.
+/// Cells, key samples and covers of one partition. All are sums, under keys that are no subject's.
 pub struct Tables {
     cells: Table<CellKey, Cell>,
     keys: Table<String, KeySample>,
+    covers: Table<CellKey, Cover>,
 }
 
 impl Tables {
     /// Opens the tables in `scope`.
     pub fn open(scope: &Scope) -> Self {
         Self {
-            cells: Table::partial(scope, "quality.cells.1"),
+            cells: Table::partial(scope, "quality.cells.2"),
             keys: Table::partial(scope, "quality.keys.1"),
+            covers: Table::partial(scope, "quality.covers.1"),
         }
     }
 
     /// The tables, for commit and digest.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
-        vec![&mut self.cells, &mut self.keys]
+        vec![&mut self.cells, &mut self.keys, &mut self.covers]
     }
 
     /// Adds this partition's cells, of one stream or of all, to `into`.
@@ -99,6 +103,16 @@ impl Tables {
                 into.insert(key.clone(), cell.clone());
             }
         })
+    }
+
+    /// Adds what this partition's records covered, of one stream or of all, to `into`, by stream.
+    ///
+    /// # Errors
+    /// [`Error`] where the store fails.
+    pub fn add_covers(&self, stream: Option<&str>, into: &mut BTreeMap<String, Cover>) -> Result<(), Error> {
+        let start = stream.map(CellKey::of_stream).unwrap_or_default();
+        self.covers
+            .scan_from(&start, &mut |key, cover| into.entry(key.stream.clone()).or_default().merge(cover))
     }
 
     /// Adds this partition's key samples to `into`, by `stream.field`; those of unique keys have `stream key a+b`.
@@ -222,7 +236,7 @@ fn note_refused(cell: &mut Cell, findings: &[Found], known_at: Instant) {
 }
 
 /// `items[2].price` → `items[].price`: a list's length must not make the counts grow.
-fn without_places(field: &str) -> String {
+pub fn without_places(field: &str) -> String {
     let mut out = String::with_capacity(field.len());
     let mut inside = false;
     for c in field.chars() {
@@ -258,6 +272,13 @@ impl Fold<Bound<'_>> for QualityFold {
         let key =
             CellKey { stream: stream.to_owned(), source: source_of(record), day: day_of(record.occurred_at) };
         tables.cells.update(&key, |cell| observe(cell, plan, bound))?;
+        if let Some(within) = plan.freshness {
+            // Nothing is fresher than when it came, whatever its sender's clock says.
+            let until = record.occurred_at.min(record.known_at) + within;
+            let key =
+                CellKey { stream: stream.to_owned(), source: String::new(), day: day_of(record.known_at) };
+            tables.covers.update(&key, |cover| cover.add(record.known_at, until))?;
+        }
         for at in &plan.related {
             if let Some(field) = plan.fields.get(*at)
                 && let Some(value) = field.follow(bound.fields)
@@ -296,6 +317,7 @@ fn observe(cell: &mut Cell, plan: &Plan, bound: &Bound<'_>) {
     }
     if record.batch.is_none() {
         cell.delays.add((late.max(0) / 1_000_000) as f64);
+        cell.n_over += u64::from(plan.latency.is_some_and(|latency| late > latency.micros()));
     }
     cell.n_undeclared += u64::from(record.payload.cells.iter().any(|part| part.column.is_empty()));
     if cell.fields.len() < plan.fields.len() {
@@ -315,6 +337,15 @@ fn observe(cell: &mut Cell, plan: &Plan, bound: &Bound<'_>) {
         }
         if let Some(value) = field.follow(bound.fields) {
             observe_value(seen, field, value);
+        }
+    }
+    if plan.rules.contains(&How::Counted) {
+        if cell.rules.len() < plan.rules.len() {
+            cell.rules.resize(plan.rules.len(), 0);
+        }
+        let rules = plan.contract.rules.iter().zip(&plan.rules).zip(&mut cell.rules);
+        for ((rule, _), n) in rules.filter(|((_, how), _)| **how == How::Counted) {
+            *n += u64::from(rule.metric.counts(bound.fields));
         }
     }
     if record.contract != plan.contract.version {
@@ -371,6 +402,7 @@ fn recheck(cell: &mut Cell, plan: &Plan, bound: &Bound<'_>) {
 pub(crate) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.chars().take(MAX_VALUE).collect(),
-        other => other.to_string(),
+        // 1 and 1.0 are one key.
+        other => contract::metric::canonical(other),
     }
 }

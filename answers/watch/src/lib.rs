@@ -16,12 +16,15 @@
 mod cell;
 mod change;
 mod column;
+mod cover;
 mod fold;
 mod page;
 mod plan;
 mod profile;
+mod promised;
 mod relation;
 mod report;
+mod ruled;
 mod seen;
 mod spread;
 mod unusual;
@@ -30,11 +33,16 @@ mod values;
 pub use cell::{Cell, FieldCell};
 pub use change::{Change, Metric};
 pub use column::{Column, ColumnReport, Shape};
-pub use fold::{CellKey, NOTES, QualityFold, Repeated, Tables, source_of};
+pub use cover::Cover;
+pub use fold::{CellKey, NOTES, QualityFold, Repeated, Tables, source_of, without_places};
 pub use page::page;
 pub use plan::{Plan, Plans, Watched};
 pub use profile::{Profile, ProfileReport};
+pub use promised::PromiseReport;
 pub use relation::{KeySample, Relation, RelationReport};
-pub use report::{Bucket, By, Dimension, FieldReport, Options, Report, StreamReport, day_of, report};
+pub use report::{
+    Bucket, By, Dimension, FieldReport, Gathered, Options, Report, StreamReport, day_of, report,
+};
+pub use ruled::{How, RuleReport, unjudged};
 pub use spread::Spread;
 pub use values::{Values, hash};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{Contract, Contracts, Field, Kind, Pointer};
-use event::StreamName;
+use contract::{Contract, Contracts, Field, Kind, Pointer, Promised};
+use event::{Span, StreamName};
 
 use crate::relation::{self, Relation};
+use crate::ruled::{self, How};
 
 /// One watched field.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +44,12 @@ pub struct Plan {
     pub keys: Vec<Vec<usize>>,
     /// Open fields whose values are held against another stream, or that others are held against: places in `fields`.
     pub related: Vec<usize>,
+    /// How each of the contract's rules about many records is counted.
+    pub rules: Vec<How>,
+    /// How long after it happened a record may be known, where that is promised.
+    pub latency: Option<Span>,
+    /// How old the youngest record may be, where that is promised.
+    pub freshness: Option<Span>,
 }
 
 /// What is watched of every stream.
@@ -97,8 +104,19 @@ impl Plan {
         collect(&contract.fields, &[], &Pointer::default(), None, &mut fields);
         let place = |path: &str| fields.iter().position(|f| f.path == path && f.sealed.is_none());
         let keys = contract.unique_keys();
-        let keys = keys.iter().filter_map(|key| key.iter().map(|path| place(path)).collect()).collect();
-        Self { contract: Arc::clone(contract), fields, keys, related: Vec::new() }
+        let mut keys: Vec<Vec<usize>> =
+            keys.iter().filter_map(|key| key.iter().map(|path| place(path)).collect()).collect();
+        let rules = ruled::plan(contract, &fields);
+        for how in &rules {
+            if let How::Keys(key) = how
+                && !keys.contains(key)
+            {
+                keys.push(key.clone());
+            }
+        }
+        let within = |what: Promised| contract.promises.iter().find(|p| p.what == what).map(|p| p.within);
+        let (latency, freshness) = (within(Promised::Latency), within(Promised::Freshness));
+        Self { contract: Arc::clone(contract), fields, keys, related: Vec::new(), rules, latency, freshness }
     }
 }
 

@@ -6,7 +6,6 @@
 
 use contract::Contract;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::Values;
 
@@ -44,54 +43,18 @@ pub struct RelationReport {
     pub not_judged: Option<String>,
 }
 
-/// The relations a contract declares: ODCS 3.1 `relationships`, of the schema or of one property.
+/// The relations a contract declares that compare one field with one. Of several fields at once says [`crate::unjudged`].
 pub(crate) fn of(contract: &Contract) -> Vec<Relation> {
-    let Ok(file) = serde_saphyr::from_str::<Value>(contract.yaml()) else { return Vec::new() };
     let stream = contract.stream.as_str();
-    let mut out = Vec::new();
-    for schema in list(&file, "schema") {
-        for one in list(schema, "relationships") {
-            let (from, to) = (text(one, "from"), text(one, "to"));
-            if let (Some(from), Some(to)) = (from, to.and_then(reference)) {
-                let from = reference(from).filter(|(s, _)| s == stream).map_or(from.to_owned(), |(_, f)| f);
-                out.push(Relation { from: (stream.to_owned(), from), to });
-            }
-        }
-        properties(schema, stream, "", &mut out);
-    }
-    out
-}
-
-fn properties(of: &Value, stream: &str, prefix: &str, out: &mut Vec<Relation>) {
-    for property in list(of, "properties") {
-        let Some(name) = text(property, "name") else { continue };
-        let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
-        for one in list(property, "relationships") {
-            if let Some(to) = text(one, "to").and_then(reference) {
-                out.push(Relation { from: (stream.to_owned(), path.clone()), to });
-            }
-        }
-        properties(property, stream, &path, out);
-    }
-}
-
-fn list<'v>(of: &'v Value, name: &str) -> &'v [Value] {
-    of.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn text<'v>(of: &'v Value, name: &str) -> Option<&'v str> {
-    of.get(name).and_then(Value::as_str)
-}
-
-/// `products.id`, `schema/products/properties/id`, and the same behind a file's name and `#/`.
-fn reference(text: &str) -> Option<(String, String)> {
-    let text = text.rsplit_once('#').map_or(text, |(_, inner)| inner).trim_start_matches('/');
-    if let Some(rest) = text.strip_prefix("schema/") {
-        let (stream, path) = rest.split_once("/properties/")?;
-        return Some((stream.to_owned(), path.replace("/properties/", ".")));
-    }
-    let (stream, path) = text.split_once('.')?;
-    Some((stream.to_owned(), path.to_owned()))
+    let single =
+        contract.relationships.iter().filter_map(|one| match (one.from.as_slice(), one.fields.as_slice()) {
+            ([from], [to]) => Some(Relation {
+                from: (stream.to_owned(), from.clone()),
+                to: (one.stream.clone(), to.clone()),
+            }),
+            _ => None,
+        });
+    single.collect()
 }
 
 impl RelationReport {
@@ -132,17 +95,6 @@ impl RelationReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn references_are_read_as_the_standard_writes_them() {
-        let want = Some(("products".to_owned(), "id".to_owned()));
-        for text in
-            ["products.id", "schema/products/properties/id", "other.yaml#/schema/products/properties/id"]
-        {
-            assert_eq!(reference(text), want, "{text}");
-        }
-        assert_eq!(reference("products"), None);
-    }
 
     #[test]
     fn orphans_are_found_among_few_and_among_many() {

@@ -7,9 +7,12 @@ use serde::Serialize;
 
 use crate::cell::Cell;
 use crate::change::{self, Change};
+use crate::cover::Cover;
 use crate::fold::{CellKey, key_name};
 use crate::plan::{Plan, Plans};
+use crate::promised::{self, PromiseReport};
 use crate::relation::{KeySample, RelationReport};
+use crate::ruled::{self, RuleReport};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -113,6 +116,10 @@ pub struct StreamReport {
     pub refused: Vec<(String, String, u64)>,
     /// By field.
     pub fields: Vec<FieldReport>,
+    /// Service levels of the contract, and whether they were kept.
+    pub promises: Vec<PromiseReport>,
+    /// Rules of the contract about many records, over the accepted ones.
+    pub rules: Vec<RuleReport>,
     /// By source, with the records it brought.
     pub sources: BTreeMap<String, u64>,
     /// By bucket of event time.
@@ -161,15 +168,22 @@ pub struct Bucket {
     pub missing: BTreeMap<String, u64>,
 }
 
-/// Puts cells together. `cells` of all partitions, merged; `keys` too.
-pub fn report(
-    plans: &Plans,
-    cells: &BTreeMap<CellKey, Cell>,
-    keys: &BTreeMap<String, KeySample>,
-    options: &Options,
-) -> Report {
+/// What the tables of all partitions hold, merged.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// By stream, source and day.
+    pub cells: BTreeMap<CellKey, Cell>,
+    /// By `stream.field`, or `stream key a+b`.
+    pub keys: BTreeMap<String, KeySample>,
+    /// When each stream had something fresh.
+    pub covers: BTreeMap<String, Cover>,
+}
+
+/// Puts together what was seen.
+pub fn report(plans: &Plans, seen: &Gathered, options: &Options) -> Report {
     let (first, last) = options.days;
-    let cells: Vec<_> = cells.iter().filter(|(key, _)| (first..=last).contains(&key.day)).collect();
+    let keys = &seen.keys;
+    let cells: Vec<_> = seen.cells.iter().filter(|(key, _)| (first..=last).contains(&key.day)).collect();
     let mut by_stream: BTreeMap<&str, Vec<(&CellKey, &Cell)>> = BTreeMap::new();
     for (key, cell) in cells {
         by_stream.entry(&key.stream).or_default().push((key, cell));
@@ -188,7 +202,18 @@ pub fn report(
     for (stream, cells) in by_stream {
         let plan = plans.named(stream);
         changes.extend(change::of_stream(stream, plan, &cells, options.by));
-        streams.push(of_stream(stream, plan, &cells, keys, &relations, options));
+        let mut report = of_stream(stream, plan, &cells, keys, &relations, options);
+        if let Some(plan) = plan {
+            let (promises, broken) = promised::of_stream(plan, &cells, seen.covers.get(stream), options);
+            changes.extend(broken);
+            report.promises = promises;
+            let buckets = buckets(&cells, options.by);
+            let mut all = Cell::default();
+            cells.iter().for_each(|(_, cell)| all.merge(cell));
+            report.rules = ruled::report(plan, &all, &buckets, keys);
+            changes.extend(promised::broken_rules(plan, &report.rules, &buckets));
+        }
+        streams.push(report);
     }
     changes.extend(relations.iter().filter_map(change::of_relation));
     change::sort(&mut changes);
@@ -205,11 +230,10 @@ fn of_stream(
 ) -> StreamReport {
     let mut all = Cell::default();
     let mut sources = BTreeMap::new();
-    let mut buckets: BTreeMap<String, Cell> = BTreeMap::new();
+    let buckets = buckets(cells, options.by);
     for (key, cell) in cells {
         all.merge(cell);
         *sources.entry(key.source.clone()).or_default() += cell.n_arrived();
-        buckets.entry(options.by.label(key.day)).or_default().merge(cell);
     }
     let mut refused: Vec<_> =
         all.first_findings.iter().map(|((code, field), n)| (code.clone(), field.clone(), *n)).collect();
@@ -225,9 +249,19 @@ fn of_stream(
         dimensions: dimensions(stream, plan, &all, keys, relations, options.now),
         refused,
         fields: plan.map(|plan| fields(plan, &all)).unwrap_or_default(),
+        promises: Vec::new(),
+        rules: Vec::new(),
         sources,
         buckets: buckets.iter().map(|(label, cell)| bucket(label, plan, cell)).collect(),
     }
+}
+
+fn buckets(cells: &[(&CellKey, &Cell)], by: By) -> BTreeMap<String, Cell> {
+    let mut buckets: BTreeMap<String, Cell> = BTreeMap::new();
+    for (key, cell) in cells {
+        buckets.entry(by.label(key.day)).or_default().merge(cell);
+    }
+    buckets
 }
 
 fn bucket(label: &str, plan: Option<&Plan>, cell: &Cell) -> Bucket {

@@ -86,6 +86,7 @@ impl House {
     /// # Errors
     /// As [`House::open`].
     pub fn open_unfilled(project: Project) -> Result<Self, Error> {
+        crate::applied::refuse_changed(&project)?;
         let settings = &project.settings;
         let layout = Layout::new(&project.data_dir());
         let instance = layout.open(settings.instance.partitions)?;
@@ -93,7 +94,6 @@ impl House {
         let composition = Arc::new(compose(&project, &layout, vault.clone())?);
         let journal = open_journal(settings, &layout, instance.n_partitions)?;
         let change = settle_state(&project, &layout, &instance, &composition, &journal)?;
-        crate::lineage::remember(&project, &layout)?;
         let cache = settings.state.cache_mb << 20;
         let db = Database::open(&layout.state(), cache)?;
         let mut shards = shards(&db, &composition, instance.n_partitions);
@@ -132,6 +132,7 @@ impl House {
             tills,
         };
         house.set_clock_floor()?;
+        house.settle_applied().inspect_err(|_| house.close())?;
         house.open_audit().inspect_err(|_| house.close())?;
         house.set_budgets()?;
         house.do_chores()?;
@@ -481,7 +482,7 @@ pub(crate) fn fingerprint(project: &Project, layout: &Layout) -> Result<String, 
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     };
-    add("folds 6");
+    add("folds 8");
     for contract in project.contracts.iter() {
         add(contract.yaml());
     }

@@ -77,6 +77,8 @@ impl Project {
         project.check_references(&mut findings);
         crate::segments::check(&project, &mut findings);
         project.missing_context(&mut findings);
+        crate::naming::check(&project.settings.naming, &project.contracts, &mut findings);
+        findings.extend(watch::unjudged(&project.contracts));
         crate::sources::check(&project.settings.sources, &project.contracts, &mut findings);
         crate::capturing::check(&project.settings.captures, &project.contracts, &mut findings);
         findings.sort_by(|a, b| (&a.file, a.line, a.code).cmp(&(&b.file, b.line, b.code)));
@@ -266,10 +268,12 @@ fn read_contracts(dir: &Path, findings: &mut Vec<Finding>) -> Contracts {
     for (file, text) in files(dir, "contracts", findings) {
         match Contract::parse(&text, &file) {
             Ok(parsed) => {
-                findings.extend(parsed.findings);
-                findings.extend(parsed.contract.validate());
-                if let Err(error) = contracts.insert(parsed.contract) {
-                    findings.push(contract_finding(&file, &error));
+                findings.extend(parsed.findings.iter().cloned());
+                for contract in parsed.into_all() {
+                    findings.extend(contract.validate());
+                    if let Err(error) = contracts.insert(contract) {
+                        findings.push(contract_finding(&file, &error));
+                    }
                 }
             }
             Err(error) => findings.push(contract_finding(&file, &error)),

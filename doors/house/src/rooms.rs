@@ -95,6 +95,8 @@ pub struct Rooms {
     pub decisions: decide::Tables,
     /// Model versions and releases (control partition).
     pub releases: registry::Tables,
+    /// Contracts and formulas by version (control partition).
+    pub applied: crate::applied::Tables,
     /// The import ledger (control partition).
     pub imports: imports::Tables,
     /// The ledger of captures (control partition).
@@ -124,6 +126,7 @@ impl Rooms {
             features: feature::Tables::open(scope),
             decisions: decide::Tables::open(scope),
             releases: registry::Tables::open(scope),
+            applied: crate::applied::Tables::open(scope),
             imports: imports::Tables::open(scope),
             captures: crate::capturing::Tables::open(scope),
             jobs: jobs::Tables::open(scope),
@@ -198,6 +201,7 @@ impl Shard for Rooms {
             jobs::JOBS => jobs::JobFold.fold(&mut self.jobs, record, out),
             lineage::LINEAGE => lineage::LineageFold.fold(&mut self.lineage, record, out),
             crate::capturing::CAPTURES => crate::capturing::CaptureFold.fold(&mut self.captures, record, out),
+            crate::applied::APPLIED => crate::applied::AppliedFold.fold(&mut self.applied, record, out),
             imports::IMPORTS => ImportFold.fold(&mut self.imports, record, out),
             registry::RELEASES => registry::ReleaseFold.fold(&mut self.releases, record, out),
             decide::DECISIONS => {
@@ -217,6 +221,7 @@ impl Shard for Rooms {
         all.extend(self.features.stored());
         all.extend(self.decisions.stored());
         all.extend(self.releases.stored());
+        all.extend(self.applied.stored());
         all.extend(self.imports.stored());
         all.extend(self.captures.stored());
         all.extend(self.jobs.stored());

@@ -38,6 +38,8 @@ pub struct Settings {
     pub sources: BTreeMap<String, crate::sources::SourceSettings>,
     /// Rules of identity resolution.
     pub identity: profile::Rules,
+    /// How events, streams and fields are to be called.
+    pub naming: crate::naming::Naming,
     /// Named reasons for processing.
     pub purposes: BTreeMap<String, Purpose>,
 }

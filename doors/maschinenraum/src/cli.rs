@@ -192,6 +192,12 @@ pub enum Command {
     Report {
         /// The use case.
         use_case: String,
+        /// Count every decision by this version of the metric's formula; otherwise each by that of its own time.
+        #[arg(long, value_name = "VERSION")]
+        formula: Option<event::Version>,
+        /// Only what was decided and known by then; with --formula.
+        #[arg(long, value_name = "TIME", requires = "formula")]
+        until: Option<event::Instant>,
     },
     /// Hands chosen actions to a channel tool as CSV, identifiers opened under a grant, consent asked again.
     ///

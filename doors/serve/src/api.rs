@@ -43,7 +43,7 @@ impl ToSchema for Document {}
 /// The table of routes, each guarded by `keeper`.
 pub(crate) fn table(keeper: Arc<Keeper>) -> Table<Arc<Door>> {
     let table = crate::lake::routes(crate::lineage::routes(operating(reading(tracking(Table::new(keeper))))));
-    let table = crate::features::routes(crate::quality::routes(table));
+    let table = crate::features::routes(crate::quality::routes(crate::contracts::routes(table)));
     let table = crate::audit::routes(table);
     let table = crate::segments::routes(crate::merging::routes(table));
     let table = crate::sources::routes(crate::captures::routes(crate::jobs::routes(table)));

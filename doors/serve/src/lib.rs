@@ -16,6 +16,7 @@ mod cards;
 mod catalogue;
 mod chores;
 mod context;
+mod contracts;
 mod cors;
 mod credentials;
 mod deciding;

@@ -83,7 +83,7 @@ impl Bench<'_> {
         let bound =
             if findings.iter().any(Finding::is_error) { Value::Null } else { contract.bind(&incoming.raw) };
         if !bound.is_null() {
-            findings.extend(contract.check(&bound));
+            findings.extend(contract.judge(&incoming.raw, &bound));
         }
         let admitted = |ids: Vec<(String, String)>| -> Vec<(String, String)> {
             ids.into_iter().filter(|(kind, value)| self.rules.admits(kind, value)).collect()

@@ -2,6 +2,7 @@
 
 mod asof;
 mod capture;
+mod contracts;
 mod decide;
 mod huge;
 mod intake;
@@ -29,6 +30,7 @@ pub fn run(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
         world::items(),
         capture::items(),
         profile::items(),
+        contracts::items(),
         segment::items(),
         asof::items(),
         huge::items(),

@@ -4,4 +4,5 @@ mod choosing;
 mod faults;
 mod files;
 mod folding;
+mod recounting;
 mod world;

@@ -69,8 +69,8 @@ impl Project {
     /// # Errors
     /// [`Error::Internal`] where contracts that stood together no longer do.
     pub fn changes_to_come(&self) -> Result<Vec<ContractChange>, Error> {
-        let in_force = match super::in_force::recall(self)? {
-            Some(in_force) => in_force,
+        let in_force = match crate::applied::recall(self)? {
+            Some(ledger) => ledger.in_force(),
             None => self.contracts_before()?,
         };
         Ok(self.changes(&in_force, &self.lineage_under(&in_force).build()))

@@ -2,7 +2,6 @@
 
 mod changing;
 mod deciding;
-mod in_force;
 mod rows;
 
 use std::collections::BTreeSet;
@@ -16,7 +15,6 @@ use serde_json::Value;
 
 pub use changing::{ContractChange, what_if};
 pub use deciding::{DecisionTrace, InputTrace, ModelTrace, RawRecord};
-pub(crate) use in_force::remember;
 
 use crate::Error;
 use crate::house::{House, WAIT, system_record};

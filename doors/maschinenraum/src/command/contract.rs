@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use contract::metric::{Judge, Unit};
+use contract::metric::Unit;
 use contract::{Contract, Parsed};
-use intake::file;
+use event::Version;
 
 use super::Ctx;
 use crate::out::{self, Code};
@@ -45,6 +45,17 @@ pub enum Contracts {
         /// The stream, where the contract's file describes several.
         #[arg(long)]
         stream: Option<String>,
+        /// Also hold each row against the contract, and count those that would be refused.
+        #[arg(long)]
+        records: bool,
+    },
+    /// Every version of contracts and metric formulas that was in force, since when, and which judges now.
+    Ledger {
+        /// Only of this stream.
+        stream: Option<String>,
+        /// The text of this version, as it was put into force.
+        #[arg(long, value_name = "VERSION", requires = "stream")]
+        text: Option<Version>,
     },
 }
 
@@ -57,7 +68,10 @@ pub fn run(ctx: &Ctx, args: &Contracts) -> anyhow::Result<Code> {
         Contracts::Diff { old, new } => diff(ctx, old, new),
         Contracts::Breaking { old, new } => breaking(ctx, old, new),
         Contracts::Lint { files } => lint(ctx, files),
-        Contracts::Judge { contract, data, stream } => judge(ctx, contract, data, stream.as_deref()),
+        Contracts::Judge { contract, data, stream, records } => {
+            judge(ctx, contract, data, stream.as_deref(), *records)
+        }
+        Contracts::Ledger { stream, text } => ledger(ctx, stream.as_deref(), *text),
     }
 }
 
@@ -133,31 +147,34 @@ fn told(ctx: &Ctx, findings: &[contract::Finding]) -> anyhow::Result<Code> {
     Ok(if n_errors > 0 { Code::Findings } else { Code::Fine })
 }
 
-fn judge(ctx: &Ctx, path: &Path, data: &Path, stream: Option<&str>) -> anyhow::Result<Code> {
+fn judge(
+    ctx: &Ctx,
+    path: &Path,
+    data: &Path,
+    stream: Option<&str>,
+    records: bool,
+) -> anyhow::Result<Code> {
     let all = read(path)?.into_all();
     let named = |one: &&Contract| stream.is_none_or(|stream| one.stream.as_str() == stream);
     let Some(contract) = all.iter().find(named) else {
         bail!("{} describes no stream `{}`", path.display(), stream.unwrap_or_default());
     };
-    let mut judge = Judge::new(contract);
-    if judge.is_idle() {
-        bail!("contract `{}` in {} has no quality rules", contract.stream.as_str(), path.display());
+    if contract.rules.is_empty() && !records {
+        bail!(
+            "contract `{}` in {} has no quality rules; --records holds each row against it",
+            contract.stream.as_str(),
+            path.display()
+        );
     }
-    let file = file::inspect(data, |_| {})?;
-    let bar = out::bar(file.n_bytes(), "judging");
-    let (mut n_rows, mut n_broken) = (0_u64, 0_u64);
-    let mut rows = file.rows(0)?;
-    while let Some(row) = rows.next() {
-        let row = row?;
-        n_rows += 1;
-        if n_rows % 1_024 == 0 {
-            bar.set_position(rows.progress().n_bytes);
-        }
-        n_broken += u64::from(row.finding.is_some());
-        judge.take(&contract.bind(&row.raw));
-    }
+    let bar = out::bar(std::fs::metadata(data).map_or(0, |meta| meta.len()), "judging");
+    let judged = house::judge_file(contract, data, |read, _| bar.set_position(read))?;
     bar.finish_and_clear();
-    let verdicts = judge.verdicts();
+    let verdicts = &judged.verdicts;
+    if records && ctx.json {
+        out::json(&judged)?;
+        let broken = verdicts.iter().any(|verdict| !verdict.holds && !verdict.is_warning);
+        return Ok(if broken || judged.n_refused > 0 { Code::Findings } else { Code::Fine });
+    }
     if ctx.json {
         out::json(&verdicts)?;
     } else {
@@ -175,10 +192,78 @@ fn judge(ctx: &Ctx, path: &Path, data: &Path, stream: Option<&str>) -> anyhow::R
                 vec![word.to_owned(), verdict.rule.clone(), figure, format!("{}{unit}", verdict.must_be)]
             })
             .collect();
-        out::table(&["", "rule", "is", "must be"], &rows);
+        if !rows.is_empty() {
+            out::table(&["", "rule", "is", "must be"], &rows);
+        }
+        for (why, n) in judged.refused.iter().filter(|_| records) {
+            out::line(&format!("{n} × {why}"));
+        }
     }
     let broken = verdicts.iter().filter(|verdict| !verdict.holds && !verdict.is_warning).count();
-    let torn = if n_broken > 0 { format!(", {n_broken} of them not well formed") } else { String::new() };
-    out::say(&format!("{n_rows} rows{torn}: {} of {} broken", broken, out::count(verdicts.len(), "rule")));
-    Ok(if broken > 0 { Code::Findings } else { Code::Fine })
+    let torn = match judged.n_torn {
+        0 => String::new(),
+        n => format!(", {n} of them not well formed"),
+    };
+    let refused = if records { format!("; {} rows would be refused", judged.n_refused) } else { String::new() };
+    let n_rows = judged.n_rows;
+    out::say(&format!("{n_rows} rows{torn}: {broken} of {} broken{refused}", out::count(verdicts.len(), "rule")));
+    Ok(if broken > 0 || (records && judged.n_refused > 0) { Code::Findings } else { Code::Fine })
+}
+
+fn ledger(ctx: &Ctx, stream: Option<&str>, text: Option<Version>) -> anyhow::Result<Code> {
+    let house = ctx.open()?;
+    let ledger = house.ledger()?;
+    house.close();
+    if let Some((stream, version)) = stream.zip(text) {
+        let Some(applied) = ledger.contract(stream, version) else {
+            bail!("no version {version} of `{stream}` was ever in force; `contract ledger {stream}` lists them");
+        };
+        out::line(applied.yaml.trim_end());
+        return Ok(Code::Fine);
+    }
+    let wanted = |name: &str| stream.is_none_or(|stream| stream == name);
+    let since = |at: &Option<event::Instant>| at.map_or_else(|| "before this was kept".to_owned(), |at| at.to_string());
+    let contracts = ledger.contracts.iter().filter(|((name, _), _)| wanted(name));
+    let rows: Vec<Vec<String>> = contracts
+        .map(|((name, version), applied)| {
+            let judges = if ledger.current.get(name) == Some(version) { "judges" } else { "" };
+            vec![name.clone(), version.to_string(), judges.to_owned(), since(&applied.since), applied.file.clone()]
+        })
+        .collect();
+    let formulas = ledger.formulas.iter().filter(|_| stream.is_none());
+    if ctx.json {
+        let contracts: Vec<_> = ledger
+            .contracts
+            .iter()
+            .filter(|((name, _), _)| wanted(name))
+            .map(|((name, version), applied)| {
+                serde_json::json!({
+                    "stream": name, "version": version, "judges": ledger.current.get(name) == Some(version),
+                    "since": applied.since, "file": applied.file,
+                })
+            })
+            .collect();
+        out::json(&serde_json::json!({ "contracts": contracts, "formulas": formulas.collect::<Vec<_>>() }))?;
+        return Ok(Code::Fine);
+    }
+    out::table(&["stream", "version", "", "since", "file"], &rows);
+    let rows: Vec<Vec<String>> = formulas
+        .map(|one| {
+            let goal = &one.goal;
+            let counts = format!("{} within {}, worth {}", goal.success.join(" or "), goal.within, goal.value);
+            vec![
+                one.use_case.clone(),
+                goal.metric.clone(),
+                goal.formula_version.to_string(),
+                goal.formula.clone(),
+                counts,
+                since(&one.since),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        out::line("");
+        out::table(&["use case", "metric", "version", "formula", "counts", "since"], &rows);
+    }
+    Ok(Code::Fine)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use decide::outbox::{CSV_HEADER, Delivery};
 use decide::{Cents, Report};
-use event::RecordId;
+use event::{Instant, RecordId, Version};
 use hmac::{Hmac, KeyInit, Mac};
 use house::{Handed, House, Identifier, Told};
 use policy::Status;
@@ -211,9 +211,17 @@ pub fn consent(
 }
 
 /// What a use case did.
-pub fn report(ctx: &Ctx, use_case: &str) -> anyhow::Result<Code> {
+pub fn report(
+    ctx: &Ctx,
+    use_case: &str,
+    formula: Option<Version>,
+    until: Option<Instant>,
+) -> anyhow::Result<Code> {
     let house = ctx.open()?;
-    let report = house.report(use_case)?;
+    let report = match formula {
+        Some(formula) => house.report_by(use_case, formula, until)?,
+        None => house.report(use_case)?,
+    };
     if ctx.json {
         out::json(&report)?
     } else {
@@ -263,6 +271,14 @@ pub fn print_report(report: &Report) {
         _ => "too few people for an interval".to_owned(),
     };
     out::line(&format!("uplift against the holdout: {:+.2} points, {interval}", difference.value * 100.0));
+    let formulas: Vec<String> = report
+        .formulas
+        .iter()
+        .map(|one| format!("`{}` {} ({} decisions)", one.metric, one.version, one.n_decisions))
+        .collect();
+    if !formulas.is_empty() {
+        out::line(&format!("counted by {}", formulas.join(", ")));
+    }
 }
 
 /// Hands chosen actions over as CSV.

@@ -59,7 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Consent { id, purpose, status, notice } => {
             decisions::consent(&ctx, &id, purpose.as_deref(), status, &notice)
         }
-        Command::Report { use_case } => decisions::report(&ctx, &use_case),
+        Command::Report { use_case, formula, until } => decisions::report(&ctx, &use_case, formula, until),
         Command::Export { claim } => decisions::export(&ctx, &claim),
         Command::Deliver => decisions::deliver(&ctx),
         Command::Replay { verify } => running::replay(&ctx, verify),

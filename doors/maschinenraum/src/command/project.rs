@@ -122,7 +122,7 @@ fn check_file(
         let mut found = contract.check_limits(&row.raw);
         found.extend(row.finding);
         if found.is_empty() {
-            found = contract.check(&contract.bind(&row.raw));
+            found = contract.judge(&row.raw, &contract.bind(&row.raw));
         }
         n_bad += u64::from(found.iter().any(Finding::is_error));
         for mut finding in found {
@@ -145,7 +145,10 @@ fn check_file(
 
 /// What the contracts as they are written would break of what is made from those in force.
 fn coming(project: &Project) -> anyhow::Result<Vec<Finding>> {
-    Ok(project.changes_to_come()?.into_iter().flat_map(|change| change.findings).collect())
+    let mut findings = project.refused_changes()?;
+    findings.extend(project.dishonest_changes()?);
+    findings.extend(project.changes_to_come()?.into_iter().flat_map(|change| change.findings));
+    Ok(findings)
 }
 
 /// Puts the project into force, unless a contract breaks something under a version that says it does not.

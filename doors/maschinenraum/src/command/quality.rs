@@ -91,6 +91,7 @@ fn print_stream(stream: &StreamReport, args: &Quality) {
         })
         .collect();
     out::table(&["dimension", "score", "made of"], &rows);
+    print_promises(stream);
     if !stream.refused.is_empty() {
         out::line("refused, by first finding:");
     }
@@ -101,6 +102,34 @@ fn print_stream(stream: &StreamReport, args: &Quality) {
         print_fields(stream);
     }
     print_buckets(stream);
+}
+
+/// What the contract promises of time and of many records, and whether it is kept.
+fn print_promises(stream: &StreamReport) {
+    let word = |holds: Option<bool>| match holds {
+        Some(true) => "kept",
+        Some(false) => "broken",
+        None => "–",
+    };
+    let mut rows: Vec<Vec<String>> = stream
+        .promises
+        .iter()
+        .map(|one| vec![word(one.holds).to_owned(), one.promised.clone(), one.says.clone()])
+        .collect();
+    rows.extend(stream.rules.iter().map(|one| {
+        let unit = if one.unit == contract::metric::Unit::Percent { " %" } else { "" };
+        let about = if one.exact { "" } else { "~" };
+        let figure = one.figure.map_or_else(String::new, |figure| format!("{about}{}{unit}", short(figure)));
+        let since = one.since.as_ref().map(|since| format!(", not since {since}")).unwrap_or_default();
+        let says = match &one.not_judged {
+            Some(why) => why.clone(),
+            None => format!("is {figure}, must be {}{unit}{since}", one.must_be),
+        };
+        vec![word(one.holds).to_owned(), format!("{} ({})", one.rule, one.version), says]
+    }));
+    if !rows.is_empty() {
+        out::table(&["", "promised", "is"], &rows);
+    }
 }
 
 fn print_fields(stream: &StreamReport) {
@@ -263,8 +292,13 @@ pub fn quarantine(ctx: &Ctx, args: &Quarantine) -> anyhow::Result<Code> {
     let house = ctx.open()?;
     if let Some(text) = &args.replay {
         let id = id(text)?;
+        let detail = serde_json::json!({ "record": id });
+        house.audit(&::audit::Act { detail, ..::audit::Act::new("quarantine.replay", &super::data::user()) })?;
         print_outcome(id, &house.requeue(id)?);
     } else if args.replay_all || args.test {
+        if !args.test {
+            house.audit(&::audit::Act::new("quarantine.replay", &super::data::user()))?;
+        }
         let done = house.replay_quarantine(&which, args.test)?;
         print_replayed(ctx, &done, args.test)?;
     } else if args.totals {

@@ -5,6 +5,7 @@
 //! none (ragged, undecodable, no JSON) is given as such and goes to quarantine; it ends nothing.
 
 mod blocks;
+mod columns;
 mod encoding;
 mod lines;
 mod parquet;
@@ -27,6 +28,7 @@ use crate::error::Error;
 use crate::incoming::{Incoming, finding};
 
 pub use blocks::{Block, Blocks};
+pub use columns::{Columns, Visit};
 pub use encoding::Encoding;
 pub use sample::Sample;
 

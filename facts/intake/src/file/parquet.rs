@@ -40,18 +40,18 @@ pub(super) fn describe(path: &Path) -> Result<(Vec<String>, u64), Error> {
     Ok((columns, u64::try_from(meta.num_rows()).unwrap_or(0)))
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<fs::File>, Error> {
+pub(super) fn open(path: &Path) -> Result<SerializedFileReader<fs::File>, Error> {
     let file = fs::File::open(path).map_err(|source| unreadable(path, source))?;
     guarded(|| SerializedFileReader::new(file)).map_err(|what| broken(path, 0, what))
 }
 
-fn broken(path: &Path, row: u64, what: String) -> Error {
+pub(super) fn broken(path: &Path, row: u64, what: String) -> Error {
     Error::Broken { path: path.to_owned(), row, what }
 }
 
 /// LAW 11: the crate panics on some damaged or rare files (`unimplemented!` for odd type annotations); to the user
 /// that is an error of the file.
-fn guarded<T>(f: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+pub(super) fn guarded<T>(f: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(format!("the Parquet file cannot be read: {error}")),

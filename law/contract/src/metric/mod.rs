@@ -14,6 +14,7 @@
 
 mod columns;
 mod compare;
+mod glance;
 mod judge;
 mod read;
 
