@@ -64,6 +64,13 @@ pub enum WhyNot {
         /// The purpose.
         purpose: String,
     },
+    /// A purpose it needs is not allowed through its channel.
+    ChannelNotAllowed {
+        /// The purpose.
+        purpose: String,
+        /// The channel.
+        channel: String,
+    },
     /// A cap is reached.
     CapReached {
         /// The cap.
@@ -183,8 +190,15 @@ fn reasons(
     if !facts.consent(&use_case.purpose) {
         reasons.push(WhyNot::NoConsent { purpose: use_case.purpose.clone() });
     }
-    if action.purpose != use_case.purpose && !facts.consent(&action.purpose) {
-        reasons.push(WhyNot::NoConsent { purpose: action.purpose.clone() });
+    // LAW 3: consent to e-mail is none to calls. Where the caller knows channels, the action's own is asked.
+    match situation.allowed_on(&action.purpose, &action.channel) {
+        Some(true) => {}
+        Some(false) => {
+            let (purpose, channel) = (action.purpose.clone(), action.channel.clone());
+            reasons.push(WhyNot::ChannelNotAllowed { purpose, channel });
+        }
+        None if action.purpose == use_case.purpose || facts.consent(&action.purpose) => {}
+        None => reasons.push(WhyNot::NoConsent { purpose: action.purpose.clone() }),
     }
     // LAW 7: a cap that is reached, or whose count nobody knows, forbids.
     for (at, cap) in use_case.caps.iter().enumerate() {
@@ -257,10 +271,8 @@ impl Facts for View<'_> {
     }
 
     fn consent(&self, purpose: &str) -> bool {
-        let mut standing =
-            self.situation.consents.iter().filter(|consent| consent.purpose == purpose).peekable();
-        // Default deny; and where a caller names a purpose twice, any denial denies.
-        standing.peek().is_some() && standing.all(|consent| consent.allowed)
+        // Default deny.
+        self.situation.allowed_on(purpose, "").unwrap_or(false)
     }
 
     fn at(&self) -> Option<Instant> {

@@ -213,6 +213,12 @@ impl Text {
             }
             WhyNot::NoConsent { purpose } if german => format!("Zweck `{purpose}` ist nicht erlaubt"),
             WhyNot::NoConsent { purpose } => format!("purpose `{purpose}` is not allowed"),
+            WhyNot::ChannelNotAllowed { purpose, channel } if german => {
+                format!("Zweck `{purpose}` ist über `{channel}` nicht erlaubt")
+            }
+            WhyNot::ChannelNotAllowed { purpose, channel } => {
+                format!("purpose `{purpose}` is not allowed by `{channel}`")
+            }
             WhyNot::CapReached { cap, count } if german => {
                 format!("Grenze erreicht: {}, bisher {count}", self.cap(cap))
             }
@@ -316,7 +322,12 @@ impl Text {
                 false => self.say("not allowed", "nicht erlaubt"),
             };
             let purpose = self.say("purpose", "Zweck");
-            let mut line = format!("  {purpose} {}: {standing}, {}", consent.purpose, short(&consent.reason));
+            let by = if consent.channel.is_empty() {
+                String::new()
+            } else {
+                format!(" {} {}", self.say("by", "über"), short(&consent.channel))
+            };
+            let mut line = format!("  {purpose} {}{by}: {standing}, {}", consent.purpose, short(&consent.reason));
             if let Some(since) = consent.since {
                 let _ = write!(line, ", {} {since}", self.say("since", "seit"));
             }

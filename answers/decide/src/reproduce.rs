@@ -135,10 +135,8 @@ fn why_not(differ: &Differ, evidence: &Evidence) -> Result<(), Mismatch> {
                 WhyNot::HeldOut => record.holdout.arm.held_out,
                 WhyNot::NotYetValid { from } => record.at < *from,
                 WhyNot::NoLongerValid { until } => record.at >= *until,
-                WhyNot::NoConsent { purpose } => {
-                    let mut standing = record.consents.iter().filter(|c| c.purpose == *purpose).peekable();
-                    standing.peek().is_none() || standing.any(|c| !c.allowed)
-                }
+                WhyNot::NoConsent { purpose } => refused(record, purpose, ""),
+                WhyNot::ChannelNotAllowed { purpose, channel } => refused(record, purpose, channel),
                 WhyNot::CapReached { cap, count } => {
                     *count >= cap.max && record.caps.iter().any(|s| s.cap == *cap && s.count == Some(*count))
                 }
@@ -150,6 +148,13 @@ fn why_not(differ: &Differ, evidence: &Evidence) -> Result<(), Mismatch> {
         }
     }
     Ok(())
+}
+
+/// Whether the record says that a purpose is not allowed on a channel, or says nothing of it.
+fn refused(record: &DecisionRecord, purpose: &str, channel: &str) -> bool {
+    let said = |c: &&crate::Consent| c.purpose == purpose && c.channel == channel;
+    let mut standing = record.consents.iter().filter(said).peekable();
+    standing.peek().is_none() || standing.any(|consent| !consent.allowed)
 }
 
 struct Differ<'a> {

@@ -57,6 +57,9 @@ pub struct Score {
 pub struct Consent {
     /// The purpose.
     pub purpose: String,
+    /// The channel it is about; empty: the purpose as a whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub channel: String,
     /// Whether processing for it is allowed.
     pub allowed: bool,
     /// Why: `granted`, `withdrawn`, `never given`, `legitimate_interest`, …
@@ -99,6 +102,15 @@ pub struct CapState {
 }
 
 impl Situation {
+    /// Whether a purpose is allowed on a channel, or as a whole with the empty one; `None` where nothing is said of that.
+    pub fn allowed_on(&self, purpose: &str, channel: &str) -> Option<bool> {
+        let said = |consent: &&Consent| consent.purpose == purpose && consent.channel == channel;
+        let mut standing = self.consents.iter().filter(said).peekable();
+        standing.peek()?;
+        // Where a caller names one twice, any denial denies.
+        Some(standing.all(|consent| consent.allowed))
+    }
+
     /// True where any input derives from a personal field: everything computed from inputs is then personal.
     pub fn is_personal(&self) -> bool {
         self.inputs.iter().any(|input| input.personal)

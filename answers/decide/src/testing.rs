@@ -39,6 +39,7 @@ pub(crate) fn situation() -> Situation {
     };
     let consent = |purpose: &str| Consent {
         purpose: purpose.into(),
+        channel: String::new(),
         allowed: true,
         reason: "granted".into(),
         notice_version: Some("2026-01".into()),

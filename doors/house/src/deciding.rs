@@ -1,5 +1,7 @@
 //! A decision from request to reply: grant, gather, set money aside, choose, append, fold, answer.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
 use decide::{Arm, Consent, DecisionRecord, EVIDENCE_COLUMN, Input, Origin, ScoreSource, Situation, UseCase};
@@ -82,7 +84,7 @@ impl House {
             at: now,
             inputs,
             scores,
-            consents: self.consents_on(use_case, &members.subjects)?,
+            consents: self.consents_on(use_case, &members.subjects, now)?,
             consent_epoch: grant.consent_epoch(),
             cap_counts: decide::caps::counts(use_case, contacts.iter().map(|list| list.as_slice()), now),
             allowance: None,
@@ -201,40 +203,43 @@ impl House {
         Ok(inputs)
     }
 
-    /// The standing of every purpose a use case asks about: any member's no is a no for all.
-    pub(crate) fn consents_on(&self, use_case: &UseCase, members: &[Subject]) -> Result<Vec<Consent>, Error> {
+    /// The standing of every purpose a use case asks about, as a whole and by each action's channel: any member's no is
+    /// a no for all.
+    pub(crate) fn consents_on(
+        &self,
+        use_case: &UseCase,
+        members: &[Subject],
+        now: Instant,
+    ) -> Result<Vec<Consent>, Error> {
+        let standings = Standings::of(self, members)?;
+        let whole = use_case.purposes().into_iter().map(|purpose| (purpose, None));
+        let by_channel = use_case.actions.iter().filter(|action| !action.channel.is_empty());
+        let by_channel = by_channel.map(|action| (action.purpose.as_str(), Some(action.channel.as_str())));
+        let asked: BTreeSet<(&str, Option<&str>)> = by_channel.collect();
         let mut consents = Vec::new();
-        for purpose in use_case.purposes() {
-            let mut said = None;
-            for member in members {
-                let standing = self.standing(*member)?;
-                let Some(consent) = standing.as_ref().and_then(|standing| standing.on(purpose)).cloned()
-                else {
-                    continue;
-                };
-                let is_no = consent.status != Status::Granted;
-                if said
-                    .as_ref()
-                    .is_none_or(|earlier: &policy::Consent| is_no && earlier.status == Status::Granted)
-                {
-                    said = Some(consent);
+        for (purpose, channel) in whole.chain(asked) {
+            let (action, purposes) = (Action::Decide, self.purposes());
+            let weighed = policy::weigh(action, purpose, channel, members, &standings, purposes, now);
+            let (allowed, reason, by) = match weighed {
+                Ok(weighed) if weighed.by_soft_opt_in => (true, "soft opt-in".to_owned(), None),
+                Ok(weighed) => {
+                    let basis = purposes.basis(purpose).filter(|basis| *basis != LegalBasis::Consent);
+                    let reason = basis.map_or_else(|| "granted".to_owned(), basis_word);
+                    (true, reason, weighed.by)
                 }
-            }
-            let basis = self.purposes().basis(purpose);
-            let (allowed, reason) = match (&said, basis) {
-                (_, None) => (false, "the project does not know this purpose".to_owned()),
-                (Some(consent), _) if consent.status == Status::Denied => (false, "denied".to_owned()),
-                (Some(consent), _) if consent.status == Status::Withdrawn => (false, "withdrawn".to_owned()),
-                (Some(_), Some(LegalBasis::Consent)) => (true, "granted".to_owned()),
-                (None, Some(LegalBasis::Consent)) => (false, "never given".to_owned()),
-                (_, Some(basis)) => (true, basis_word(basis)),
+                Err(policy::Denied::Unreadable(error)) => return Err(error.into()),
+                Err(denied) => {
+                    let word = standings.latest(purpose, channel.unwrap_or_default());
+                    (false, denied.word().to_owned(), word)
+                }
             };
             consents.push(Consent {
                 purpose: purpose.to_owned(),
+                channel: channel.unwrap_or_default().to_owned(),
                 allowed,
                 reason,
-                notice_version: said.as_ref().map(|consent| consent.notice_version.clone()),
-                since: said.as_ref().map(|consent| consent.at),
+                notice_version: by.as_ref().map(|consent| consent.notice_version.clone()),
+                since: by.as_ref().map(|consent| consent.at),
             });
         }
         Ok(consents)
@@ -288,6 +293,28 @@ impl House {
     /// How long an unsent decision keeps its reservation.
     fn reserve_for(&self) -> Span {
         Span::from_secs(i64::try_from(self.settings().delivery.reservation_seconds).unwrap_or(i64::MAX))
+    }
+}
+
+/// The standing of a profile's members, read once.
+struct Standings(Vec<(Subject, Option<Arc<policy::Standing>>)>);
+
+impl Standings {
+    fn of(house: &House, members: &[Subject]) -> Result<Self, Error> {
+        let read = |member: &Subject| Ok((*member, house.standing(*member)?));
+        members.iter().map(read).collect::<Result<_, Error>>().map(Self)
+    }
+
+    /// The latest word of whichever member; a no before a yes.
+    fn latest(&self, purpose: &str, channel: &str) -> Option<policy::Consent> {
+        let said = self.0.iter().filter_map(|(_, standing)| standing.as_ref()?.on_channel(purpose, channel));
+        said.max_by_key(|consent| (consent.status != Status::Granted, consent.at)).cloned()
+    }
+}
+
+impl ConsentView for Standings {
+    fn standing(&self, subject: Subject) -> Result<Option<Arc<policy::Standing>>, store::Error> {
+        Ok(self.0.iter().find(|(known, _)| *known == subject).and_then(|(_, standing)| standing.clone()))
     }
 }
 

@@ -135,6 +135,10 @@ impl House {
                 }
             };
             told.push(outbox::told(*id, reservation, status, claim, self.now(), &reason).record(self.now()));
+            if status == SendStatus::Sent {
+                // UWG § 7a: each use of a consent to calls is proof that must be kept.
+                told.extend(self.use_of_consent(*id, reservation)?);
+            }
         }
         if !told.is_empty() {
             self.engine().append_folded(told, WAIT)?;
@@ -142,11 +146,12 @@ impl House {
         Ok(())
     }
 
-    /// LAW 3: what is sent needs both purposes still: the action's own, and the one it was chosen for.
+    /// LAW 3: what is sent needs both purposes still: the one it was chosen for, and the action's own by its channel.
     fn send_grant(&self, sender: &Principal, open: &OpenReservation) -> Result<policy::Grant, Error> {
         let chosen_for = &self.use_case(&open.use_case)?.purpose;
         self.grant(sender, Action::Send, chosen_for, open.subject)?;
-        self.grant(sender, Action::Send, &open.purpose, open.subject)
+        let channel = Some(open.channel.as_str()).filter(|channel| !channel.is_empty());
+        self.grant_on(sender, Action::Send, &open.purpose, channel, open.subject)
     }
 
     /// What a person is called by in a channel, opened under a grant for sending.
@@ -160,6 +165,8 @@ impl House {
                 Some(serde_json::Value::Number(number)) => number.to_string(),
                 _ => continue,
             };
+            // Art. 21(3): the address itself may be suppressed, whoever it is held to belong to now.
+            self.refuse_suppressed(&open.purpose, kind, &value)?;
             return Ok(((*kind).to_owned(), value));
         }
         Err(Error::NotFound { what: "identifier for this channel", id: open.channel.clone() })

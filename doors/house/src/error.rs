@@ -252,6 +252,18 @@ pub enum Error {
     /// No key; see its message.
     #[error(transparent)]
     Key(#[from] policy::KeyRefused),
+    /// A token, or a field of a consent; see its message.
+    #[error(transparent)]
+    Consent(#[from] policy::ConsentRefused),
+    /// A TC string; see its message.
+    #[error(transparent)]
+    Tcf(#[from] policy::tcf::Error),
+    /// MR3514, explained in docs/errors/MR3514.md
+    #[error("MR3514: this is no Consent Mode: {reason}")]
+    Signal {
+        /// What is wrong.
+        reason: String,
+    },
     /// Intake; see its message.
     #[error(transparent)]
     Intake(#[from] intake::Error),
@@ -334,6 +346,10 @@ impl Error {
         match self {
             Self::Key(_) => Kind::Unauthenticated,
             Self::Denied(policy::Denied::UnknownPurpose { .. }) => Kind::Invalid,
+            Self::Consent(
+                policy::ConsentRefused::ExpiredToken { .. } | policy::ConsentRefused::UsedToken { .. },
+            ) => Kind::Conflict,
+            Self::Consent(_) | Self::Tcf(_) | Self::Signal { .. } => Kind::Invalid,
             Self::Denied(_) => Kind::Forbidden,
             Self::UnknownUseCase { .. }
             | Self::UnknownModel { .. }
@@ -459,6 +475,9 @@ impl Error {
             Self::Delivery { .. } => "MR5042",
             Self::Denied(error) => error.code(),
             Self::Key(error) => error.code(),
+            Self::Consent(error) => error.code(),
+            Self::Tcf(error) => error.code(),
+            Self::Signal { .. } => "MR3514",
             Self::Intake(error) => error.code(),
             Self::Audit(error) => error.code(),
             Self::Vault(error) => error.code(),

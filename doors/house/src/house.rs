@@ -66,6 +66,7 @@ pub struct House {
     pub(crate) capture_desk: crate::capturing::Desk,
     pub(crate) segment_desk: crate::segments::Desk,
     pub(crate) source_desk: crate::sources::Desk,
+    pub(crate) confirming: Mutex<()>,
     started_at: Instant,
 }
 
@@ -110,7 +111,8 @@ impl House {
             .collect();
         let house = Self {
             purposes: project.purposes()?,
-            intake: Intake::new(vault.clone(), project.rules.clone()),
+            intake: Intake::new(vault.clone(), project.rules.clone())
+                .reading(crate::consenting::signals(&project.settings.consent)),
             blobs: Blobs::open(&layout.blobs())?,
             models: Models::default(),
             releasing: Mutex::default(),
@@ -120,6 +122,7 @@ impl House {
             capture_desk: crate::capturing::Desk::default(),
             segment_desk: crate::segments::Desk::default(),
             source_desk: crate::sources::Desk::default(),
+            confirming: Mutex::default(),
             turns: (0..N_TURNS).map(|_| Mutex::default()).collect(),
             started_at: clock.now(),
             project,
@@ -482,7 +485,7 @@ pub(crate) fn fingerprint(project: &Project, layout: &Layout) -> Result<String, 
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     };
-    add("folds 8");
+    add("folds 9");
     for contract in project.contracts.iter() {
         add(contract.yaml());
     }

@@ -12,6 +12,7 @@ mod backfilling;
 mod backup;
 mod capturing;
 mod clock;
+mod consenting;
 mod consents_file;
 mod deciding;
 mod delivering;
@@ -62,6 +63,10 @@ pub use capturing::{
     CaptureCounts, CaptureSettings, CaptureStage, CaptureState, CaptureView, Live, Noticed, OpCounts, Until,
 };
 pub use clock::{Clock, Flight};
+pub use consenting::{
+    ConsentHistory, ConsentSettings, FourFacts, HistoryEntry, InLog, NoticeView, ProofShown, ProofsLapsed, Requested,
+    TcfSettings, TcfShown, Word,
+};
 pub use consents_file::ConsentsImported;
 pub use delivering::{Delivered, Handed};
 pub use error::{Blame, Error, Kind};

@@ -1,11 +1,11 @@
-//! Consents, profiles and features of one person, each read under a grant.
+//! Profiles and features of one person, each read under a grant.
 
 use std::collections::BTreeMap;
 
 use decide::{Input, Origin};
-use event::{Instant, RecordId, Subject};
+use event::{Instant, Subject};
 use feature::{Held, Shelf, Values, View};
-use policy::{Action, CONSENTS, Consent, ConsentGiven, ConsentView, Grant, Principal, Status};
+use policy::{Action, Grant, Principal};
 use profile::{Profile, Profiles};
 use serde_json::Value;
 
@@ -22,72 +22,6 @@ impl Shelf for House {
 }
 
 impl House {
-    /// Records what a person said about a purpose; durable and folded when this returns.
-    ///
-    /// * `occurred_at`: when it was said; `None`: now
-    ///
-    /// # Errors
-    /// [`Error::BadIdentifier`]; [`Error::Denied`] for a purpose that the project does not know.
-    pub fn consent(
-        &self,
-        identifier: &Identifier,
-        purpose: &str,
-        status: Status,
-        notice_version: &str,
-        source: &str,
-        occurred_at: Option<Instant>,
-    ) -> Result<RecordId, Error> {
-        let subject = self.subject(identifier)?;
-        if self.purposes().basis(purpose).is_none() {
-            let known = self.purposes().names().collect::<Vec<_>>().join(", ");
-            return Err(policy::Denied::UnknownPurpose {
-                purpose: purpose.chars().take(64).collect(),
-                known,
-            }
-            .into());
-        }
-        let given = ConsentGiven {
-            purpose: purpose.to_owned(),
-            status,
-            notice_version: notice_version.to_owned(),
-            source: source.to_owned(),
-        };
-        // The subject has a key from its first record on: later records about it are sealed under it.
-        self.vault().ensure(&[subject])?;
-        let payload = given.to_payload();
-        let mut key = payload.clone();
-        key.extend_from_slice(subject.as_bytes());
-        let said_at = occurred_at.unwrap_or_else(|| self.now());
-        key.extend_from_slice(&said_at.micros().to_be_bytes());
-        let id = RecordId::external(CONSENTS, &key);
-        self.append_system(CONSENTS, subject, id, Some(said_at), payload)?;
-        Ok(id)
-    }
-
-    /// What a person's profile said about each purpose, by purpose: the word of whichever member stands in the way,
-    /// else the latest yes.
-    ///
-    /// # Errors
-    /// [`Error::BadIdentifier`], [`Error::Store`]
-    pub fn consents(&self, identifier: &Identifier) -> Result<Vec<Consent>, Error> {
-        let subject = self.subject(identifier)?;
-        let mut standing: BTreeMap<String, Consent> = BTreeMap::new();
-        for member in self.members(subject)?.subjects {
-            let said = self.standing(member)?;
-            for consent in said.iter().flat_map(|said| said.consents()) {
-                let is_no = |consent: &Consent| consent.status != Status::Granted;
-                let weight = |consent: &Consent| (is_no(consent), consent.at, consent.record);
-                match standing.get(&consent.purpose) {
-                    Some(known) if weight(known) >= weight(consent) => {}
-                    _ => {
-                        standing.insert(consent.purpose.clone(), consent.clone());
-                    }
-                }
-            }
-        }
-        Ok(standing.into_values().collect())
-    }
-
     /// What is known of a person, for a purpose.
     ///
     /// # Errors
@@ -169,9 +103,22 @@ impl House {
         purpose: &str,
         subject: Subject,
     ) -> Result<Grant, Error> {
+        self.grant_on(principal, action, purpose, None, subject)
+    }
+
+    /// Asks for a grant over a subject's whole profile, for what reaches it by a channel.
+    pub(crate) fn grant_on(
+        &self,
+        principal: &Principal,
+        action: Action,
+        purpose: &str,
+        channel: Option<&str>,
+        subject: Subject,
+    ) -> Result<Grant, Error> {
         let members = self.members(subject)?.subjects;
         let now = self.clock().settled();
-        Ok(policy::authorize(principal, action, purpose, &members, self, self.purposes(), now)?)
+        let purposes = self.purposes();
+        Ok(policy::authorize_on(principal, action, purpose, channel, &members, self, purposes, now)?)
     }
 
     /// Values of features named `view.feature`, as inputs of a decision.

@@ -34,6 +34,8 @@ pub struct Project {
     pub use_cases: Vec<UseCase>,
     /// `jobs/*.yaml`
     pub jobs: Vec<JobSpec>,
+    /// `notices/*.yaml`
+    pub notices: policy::Notices,
     /// `segments/*.yaml`
     pub segments: Vec<profile::Segment>,
     /// Rules of identity resolution.
@@ -57,6 +59,7 @@ impl Project {
         let use_cases = read_use_cases(dir, &mut findings);
         let jobs = read_jobs(files(dir, "jobs", &mut findings), &mut findings);
         let segments = crate::segments::read_segments(files(dir, "segments", &mut findings), &mut findings);
+        let notices = crate::consenting::read_notices(files(dir, "notices", &mut findings), &mut findings);
         let rules = settings.identity.clone();
         if let Err(error) = rules.check() {
             findings.push(finding("MR7002", "maschinenraum.toml", 1, error.to_string()));
@@ -73,12 +76,13 @@ impl Project {
         };
         let dir = dir.to_path_buf();
         let project =
-            Self { dir, settings, contracts, views, models, use_cases, jobs, segments, rules, starts_at };
+            Self { dir, settings, contracts, views, models, use_cases, jobs, notices, segments, rules, starts_at };
         project.check_references(&mut findings);
         crate::segments::check(&project, &mut findings);
         project.missing_context(&mut findings);
         crate::naming::check(&project.settings.naming, &project.contracts, &mut findings);
         findings.extend(watch::unjudged(&project.contracts));
+        crate::consenting::check(&project.settings, &project.notices, &mut findings);
         crate::sources::check(&project.settings.sources, &project.contracts, &mut findings);
         crate::capturing::check(&project.settings.captures, &project.contracts, &mut findings);
         findings.sort_by(|a, b| (&a.file, a.line, a.code).cmp(&(&b.file, b.line, b.code)));
@@ -125,7 +129,15 @@ impl Project {
         let mut known = Vec::new();
         for (name, purpose) in &self.settings.purposes {
             match serde_json::from_value::<LegalBasis>(purpose.basis.clone().into()) {
-                Ok(basis) => known.push((name.clone(), basis)),
+                Ok(basis) => known.push((
+                    name.clone(),
+                    policy::PurposeRule {
+                        basis,
+                        direct_marketing: purpose.direct_marketing,
+                        channels: purpose.channels.clone(),
+                        double_opt_in: purpose.double_opt_in,
+                    },
+                )),
                 Err(_) => findings.push(finding(
                     "MR7002",
                     "maschinenraum.toml",
@@ -138,7 +150,7 @@ impl Project {
                 )),
             }
         }
-        Purposes::new(known)
+        Purposes::of(known, self.notices.clone())
     }
 
     /// What names something of another file: streams, views, models, purposes.

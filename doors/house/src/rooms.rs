@@ -83,6 +83,8 @@ pub struct Rooms {
     pub consents: policy::Tables,
     /// Privileged acts (control partition).
     pub audit: audit::Tables,
+    /// Proofs of consents to calls.
+    pub proofs: policy::ProofTables,
     /// API keys (control partition).
     pub keys: policy::KeyTables,
     /// Who is who (control partition).
@@ -120,6 +122,7 @@ impl Rooms {
             composition: composition.clone(),
             consents: policy::Tables::open(scope),
             audit: audit::Tables::open(scope),
+            proofs: policy::ProofTables::open(scope),
             keys: policy::KeyTables::open(scope),
             identities: Identities::open(scope),
             traits: TraitTables::open(scope),
@@ -194,6 +197,7 @@ impl Shard for Rooms {
             }
             policy::CONSENTS => ConsentFold.fold(&mut self.consents, record, out),
             audit::AUDIT => audit::AuditFold.fold(&mut self.audit, record, out),
+            policy::PROOFS => policy::ProofFold.fold(&mut self.proofs, record, out),
             policy::KEYS => KeyFold.fold(&mut self.keys, record, out),
             profile::LINKS => self.composition.links.fold(&mut self.identities, record, out),
             profile::MERGES => profile::HandFold.fold(&mut self.identities, record, out),
@@ -215,6 +219,7 @@ impl Shard for Rooms {
     fn stored(&mut self) -> Vec<&mut dyn Stored> {
         let mut all = self.consents.stored();
         all.extend(self.audit.stored());
+        all.extend(self.proofs.stored());
         all.extend(self.keys.stored());
         all.extend(self.identities.stored());
         all.extend(self.traits.stored());

@@ -42,6 +42,8 @@ pub struct Settings {
     pub naming: crate::naming::Naming,
     /// Named reasons for processing.
     pub purposes: BTreeMap<String, Purpose>,
+    /// What signals of consent tools mean.
+    pub consent: crate::consenting::ConsentSettings,
 }
 
 macro_rules! section {
@@ -165,6 +167,14 @@ pub struct Purpose {
     /// What it is for, in words.
     #[serde(default)]
     pub description: String,
+    /// Whether it is direct marketing; where it is not said: what rests on consent or legitimate interest.
+    pub direct_marketing: Option<bool>,
+    /// The channels that a consent covers which names none; empty: all but calls and fax.
+    #[serde(default)]
+    pub channels: Vec<String>,
+    /// Whether a yes counts only once it is confirmed.
+    #[serde(default)]
+    pub double_opt_in: bool,
 }
 
 /// A settings file that cannot be used.

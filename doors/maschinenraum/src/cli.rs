@@ -170,22 +170,10 @@ pub enum Command {
         #[arg(long)]
         at: Option<String>,
     },
-    /// Records what a person said about a purpose.
+    /// What people said about purposes: recorded, asked for and confirmed, restricted, objected to, and proven.
     ///
     /// Example: maschinenraum consent --id email=a@example.org email_marketing withdrawn
-    Consent {
-        /// The person, as TYPE=VALUE.
-        #[arg(long, value_name = "TYPE=VALUE")]
-        id: String,
-        /// The purpose; without it, what the person said so far is shown.
-        purpose: Option<String>,
-        /// What was said.
-        #[arg(value_enum, requires = "purpose")]
-        status: Option<Said>,
-        /// The version of the wording that was shown.
-        #[arg(long, default_value = "")]
-        notice: String,
-    },
+    Consent(crate::command::consent::Consent),
     /// What a use case did: decisions by action and channel, cost, uplift against the holdout.
     ///
     /// Example: maschinenraum report next_order

@@ -42,7 +42,8 @@ impl ToSchema for Document {}
 
 /// The table of routes, each guarded by `keeper`.
 pub(crate) fn table(keeper: Arc<Keeper>) -> Table<Arc<Door>> {
-    let table = crate::lake::routes(crate::lineage::routes(operating(reading(tracking(Table::new(keeper))))));
+    let table = crate::consents::routes(tracking(Table::new(keeper)));
+    let table = crate::lake::routes(crate::lineage::routes(operating(reading(table))));
     let table = crate::features::routes(crate::quality::routes(crate::contracts::routes(table)));
     let table = crate::audit::routes(table);
     let table = crate::segments::routes(crate::merging::routes(table));
@@ -87,21 +88,6 @@ fn tracking(mut table: Table<Arc<Door>>) -> Table<Arc<Door>> {
 
 fn reading(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
     table
-        .add(
-            Spec::post("/v1/consents", "people", "Records what a person said about a purpose.")
-                .scope(Scope::Consent)
-                .takes::<people::ConsentSaid>()
-                .gives::<people::ConsentRecorded>(),
-            people::record_consent,
-        )
-        .add(
-            Spec::get("/v1/consents", "people", "What a person's profile said, by purpose.")
-                .scope(Scope::Consent)
-                .query("kind", true, "The identifier's type, like `user_id`.")
-                .query("value", true, "Its value.")
-                .gives::<people::Consents>(),
-            people::read_consents,
-        )
         .add(
             Spec::get("/v1/profiles/{kind}/{value}", "people", "What is known of a person, for a purpose.")
                 .scope(Scope::Read)

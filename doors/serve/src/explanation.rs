@@ -114,6 +114,8 @@ struct Input {
 struct Consent {
     /// The purpose.
     purpose: String,
+    /// The channel; empty: the purpose as a whole.
+    channel: String,
     /// Whether processing for it was allowed.
     allowed: bool,
     /// Why.
@@ -208,6 +210,7 @@ impl From<decide::Consent> for Consent {
         let since = one.since.map(|since| since.to_string());
         Self {
             purpose: one.purpose,
+            channel: one.channel,
             allowed: one.allowed,
             reason: one.reason,
             notice_version: one.notice_version,

@@ -15,6 +15,8 @@ mod captures;
 mod cards;
 mod catalogue;
 mod chores;
+mod consent_history;
+mod consents;
 mod context;
 mod contracts;
 mod cors;

@@ -1,16 +1,15 @@
-//! Consents, profiles and features of one person, on the wire.
+//! Profiles and features of one person, on the wire.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use house::Identifier;
-use policy::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::door::{self, Asked, Door, Json, Named, Sent};
+use crate::door::{Asked, Door, Json, Named, Sent};
 use crate::gate::RequestId;
 use crate::keeper::Caller;
 use crate::problem::Problem;
@@ -32,123 +31,6 @@ impl From<Called> for Identifier {
     fn from(called: Called) -> Self {
         Self { kind: called.kind, value: called.value }
     }
-}
-
-/// What a person said about a purpose.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ConsentSaid {
-    /// Who.
-    identifier: Called,
-    /// The purpose, as the project names it.
-    purpose: String,
-    /// What was said.
-    status: Said,
-    /// The version of the wording that was shown.
-    notice_version: String,
-    /// Where it was said: a form, a tool, a phone call. The key's name where it is left out.
-    source: Option<String>,
-    /// When it was said; now where it is left out.
-    #[schema(format = DateTime)]
-    occurred_at: Option<String>,
-}
-
-/// Yes, no, or no longer.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Said {
-    /// Yes.
-    Granted,
-    /// No, or an objection.
-    Denied,
-    /// No longer.
-    Withdrawn,
-}
-
-impl From<Said> for Status {
-    fn from(said: Said) -> Self {
-        match said {
-            Said::Granted => Self::Granted,
-            Said::Denied => Self::Denied,
-            Said::Withdrawn => Self::Withdrawn,
-        }
-    }
-}
-
-impl From<Status> for Said {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Granted => Self::Granted,
-            Status::Denied => Self::Denied,
-            Status::Withdrawn => Self::Withdrawn,
-        }
-    }
-}
-
-/// Where a consent was recorded.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ConsentRecorded {
-    /// The record that proves it.
-    record: String,
-}
-
-/// What a profile said, by purpose.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Consents {
-    /// One line per purpose that was spoken about.
-    consents: Vec<ConsentLine>,
-}
-
-/// The standing word on one purpose.
-#[derive(Serialize, ToSchema)]
-struct ConsentLine {
-    /// The purpose.
-    purpose: String,
-    /// The word that counts: any identifier's no, else the latest yes.
-    status: Said,
-    /// The version of the wording that was shown.
-    notice_version: String,
-    /// Where it was said.
-    source: String,
-    /// When it was said.
-    #[schema(format = DateTime)]
-    at: String,
-    /// The record that proves it.
-    record: String,
-}
-
-/// `POST /v1/consents`
-pub(crate) async fn record_consent(
-    State(door): State<Arc<Door>>,
-    caller: Caller,
-    id: RequestId,
-    Sent(said): Sent<ConsentSaid>,
-) -> Result<Json<ConsentRecorded>, Problem> {
-    let occurred_at = door::instant("occurred_at", said.occurred_at.as_deref())?;
-    let recorded = door.ask(&id, move |house| {
-        let source = said.source.unwrap_or_else(|| caller.principal.name().to_owned());
-        let (who, status) = (said.identifier.into(), said.status.into());
-        house.consent(&who, &said.purpose, status, &said.notice_version, &source, occurred_at)
-    });
-    Ok(Json(ConsentRecorded { record: recorded.await?.to_string() }))
-}
-
-/// `GET /v1/consents`
-pub(crate) async fn read_consents(
-    State(door): State<Arc<Door>>,
-    id: RequestId,
-    Asked(who): Asked<Called>,
-) -> Result<Json<Consents>, Problem> {
-    let found = door.ask(&id, move |house| house.consents(&who.into())).await?;
-    let line = |consent: policy::Consent| ConsentLine {
-        purpose: consent.purpose,
-        status: consent.status.into(),
-        notice_version: consent.notice_version,
-        source: consent.source,
-        at: consent.at.to_string(),
-        record: consent.record.to_string(),
-    };
-    Ok(Json(Consents { consents: found.into_iter().map(line).collect() }))
 }
 
 /// For which purpose somebody reads.

@@ -27,6 +27,9 @@ impl From<WhyNot> for Reason {
                 ("not_eligible", format!("{condition}: {}", seen.join(", ")))
             }
             WhyNot::NoConsent { purpose } => ("no_consent", purpose),
+            WhyNot::ChannelNotAllowed { purpose, channel } => {
+                ("channel_not_allowed", format!("{purpose} by {channel}"))
+            }
             WhyNot::CapReached { cap, count } => ("cap_reached", format!("{count}; {}", cap_text(&cap))),
             WhyNot::CapUnknown { cap } => ("cap_unknown", cap_text(&cap)),
             WhyNot::NoBudget { cost, allowed } => {

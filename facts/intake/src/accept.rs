@@ -8,7 +8,7 @@ use std::sync::Arc;
 use contract::{Contract, Contracts, Finding};
 use event::{BatchId, Cell, Instant, Payload, Record, RecordId, SourceName, StreamName, Subject, Version};
 use parking_lot::Mutex;
-use policy::{CONSENTS, ConsentGiven, Status};
+use policy::{CELL_SCHEMA, CONSENTS, ConsentGiven, Signals, Status, TC_STRING};
 use profile::{LINKS, Link, LinkedId, MEMBERSHIPS, Membership, Rules};
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
@@ -125,6 +125,7 @@ impl Counts {
 pub struct Intake {
     vault: Arc<Vault>,
     rules: Rules,
+    signals: Signals,
     /// Sets of identifiers whose link is durable, and from when on it is known.
     linked: Mutex<Lately<RecordId, Instant>>,
 }
@@ -132,7 +133,17 @@ pub struct Intake {
 impl Intake {
     /// Seals with `vault`, and takes for identifiers what `rules` admit.
     pub fn new(vault: Arc<Vault>, rules: Rules) -> Self {
-        Self { vault, rules, linked: Mutex::new(Lately::new(N_LINKED)) }
+        Self { vault, rules, signals: Signals::default(), linked: Mutex::new(Lately::new(N_LINKED)) }
+    }
+
+    /// Reads what consent tools say in tracking calls as `signals` map it to purposes.
+    pub fn reading(mut self, signals: Signals) -> Self {
+        self.signals = signals;
+        self
+    }
+
+    fn bench<'a>(&'a self, contracts: &'a Contracts, arrival: &'a Arrival) -> Bench<'a> {
+        Bench { vault: &self.vault, rules: &self.rules, contracts, arrival, signals: &self.signals }
     }
 
     /// Turns one arrival into records.
@@ -163,7 +174,7 @@ impl Intake {
         arrival: &Arrival,
         seen: &mut Seen,
     ) -> Result<Vec<Outcome>, Error> {
-        let bench = Bench { vault: &self.vault, rules: &self.rules, contracts, arrival };
+        let bench = self.bench(contracts, arrival);
         let mut judged = Vec::with_capacity(delivery.len());
         let mut owners = Vec::with_capacity(delivery.len());
         for incoming in delivery {
@@ -193,7 +204,7 @@ impl Intake {
     /// The id that an arrival's record has: judged and named as [`Intake::accept_all`] does it, and nothing else. Finds
     /// the row of a file that a record came by.
     pub fn id_of(&self, contracts: &Contracts, incoming: Incoming, arrival: &Arrival) -> RecordId {
-        Bench { vault: &self.vault, rules: &self.rules, contracts, arrival }.judge(incoming).id
+        self.bench(contracts, arrival).judge(incoming).id
     }
 
     /// Tells that these outcomes' records are durable, so that the same identifiers need not be linked again.
@@ -245,7 +256,7 @@ impl Intake {
         } else {
             record.subject
         };
-        emitted.extend(consents(&record, speaker, judged.consents, |_| true));
+        emitted.extend(self.consents(&record, speaker, judged.consents, |_| true)?);
         Ok(Outcome::Accepted { record: Arc::new(record), emitted, findings: judged.findings })
     }
 
@@ -279,7 +290,7 @@ impl Intake {
             payload: Payload { open: bytes(&open).into(), cells },
         };
         // A no counts whatever else is wrong with the record; a yes does not.
-        let emitted = consents(&record, record.subject, judged.consents, |said| !said.granted);
+        let emitted = self.consents(&record, record.subject, judged.consents, |said| !said.granted)?;
         Ok(Outcome::Quarantined { record: Arc::new(record), emitted, findings: judged.findings })
     }
 
@@ -298,6 +309,47 @@ impl Intake {
 
     fn epoch(&self, owner: Subject, cells: &[Cell]) -> u32 {
         if cells.is_empty() { 0 } else { self.vault.epoch(owner).unwrap_or_default() }
+    }
+
+    /// What somebody said about consent, as records of the ledger.
+    fn consents(
+        &self,
+        record: &Record,
+        speaker: Subject,
+        said: Vec<Said>,
+        counts: impl Fn(&Said) -> bool,
+    ) -> Result<Vec<Arc<Record>>, Error> {
+        if speaker.is_none() {
+            return Ok(Vec::new());
+        }
+        let given = said.into_iter().filter(|said| counts(said));
+        given
+            .map(|said| {
+                // The purpose is in the id, so that it does not depend on what else the delivery held.
+                let mut what = format!("consents/{}", said.purpose);
+                if !said.channel.is_empty() {
+                    what = format!("{what}/{}", said.channel);
+                }
+                let status = if said.granted { Status::Granted } else { Status::Denied };
+                let given = ConsentGiven {
+                    notice_version: said.notice_version,
+                    source: said.source.to_string(),
+                    channel: said.channel,
+                    locale: said.locale,
+                    ..ConsentGiven::new(said.purpose, status)
+                };
+                let mut emitted = emission(record, &what, CONSENTS, speaker, given.to_payload());
+                // A TC string can single a person out: it is kept as proof, under the person's key.
+                if let Some(tc_string) = said.tc_string {
+                    self.vault.ensure(&[speaker])?;
+                    let version = Version::new(CELL_SCHEMA, 0, 0);
+                    let proof = vec![(TC_STRING.to_owned(), Value::from(&*tc_string))];
+                    emitted.payload.cells = self.seal(speaker, version, proof)?;
+                    emitted.key_epoch = self.epoch(speaker, &emitted.payload.cells);
+                }
+                Ok(Arc::new(emitted))
+            })
+            .collect()
     }
 
     /// A record for the control partition that says which identifiers came together, unless that is known.
@@ -436,31 +488,6 @@ fn memberships(
             // The entity's type is in the id, so that it does not depend on what else the record names.
             let what = format!("memberships/{entity_kind}");
             Arc::new(emission(record, &what, MEMBERSHIPS, Subject::NONE, said.to_payload()))
-        })
-        .collect()
-}
-
-fn consents(
-    record: &Record,
-    speaker: Subject,
-    said: Vec<Said>,
-    counts: impl Fn(&Said) -> bool,
-) -> Vec<Arc<Record>> {
-    if speaker.is_none() {
-        return Vec::new();
-    }
-    let given = said.into_iter().filter(|said| counts(said));
-    given
-        .map(|said| {
-            // The purpose is in the id, so that it does not depend on what else the delivery held.
-            let what = format!("consents/{}", said.purpose);
-            let given = ConsentGiven {
-                purpose: said.purpose,
-                status: if said.granted { Status::Granted } else { Status::Denied },
-                notice_version: said.notice_version,
-                source: "tracking".into(),
-            };
-            Arc::new(emission(record, &what, CONSENTS, speaker, given.to_payload()))
         })
         .collect()
 }

@@ -1,5 +1,7 @@
 //! One thing that arrived, before its contract has judged it.
 
+use std::sync::Arc;
+
 use contract::{Finding, Severity};
 use event::{Instant, StreamName};
 use serde_json::Value;
@@ -43,6 +45,14 @@ pub struct Said {
     pub granted: bool,
     /// The version of the wording that was shown, where the sender says it.
     pub notice_version: String,
+    /// The channel it is about; empty: the purpose as a whole.
+    pub channel: String,
+    /// The language it was shown in, where the sender says it.
+    pub locale: String,
+    /// What said it: `tracking`, or the consent tool.
+    pub source: Arc<str>,
+    /// The TC string it was read from.
+    pub tc_string: Option<Arc<str>>,
 }
 
 impl Incoming {

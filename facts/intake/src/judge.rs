@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use contract::{Contract, Contracts, Finding, Severity};
 use event::{Instant, RecordId, Span, StreamName, Subject};
+use policy::Signals;
 use profile::Rules;
 use serde_json::Value;
 use vault::Vault;
@@ -53,10 +54,12 @@ pub(crate) struct Bench<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) contracts: &'a Contracts,
     pub(crate) arrival: &'a Arrival,
+    pub(crate) signals: &'a Signals,
 }
 
 impl Bench<'_> {
-    pub(crate) fn judge(&self, incoming: Incoming) -> Judged {
+    pub(crate) fn judge(&self, mut incoming: Incoming) -> Judged {
+        crate::signals::hear(self.signals, &mut incoming);
         let contract = match &incoming.origin {
             Origin::Call(key) => self.contracts.for_source(key),
             Origin::Stream(stream) => self.contracts.newest(stream),

@@ -14,6 +14,7 @@ mod incoming;
 mod json;
 mod judge;
 mod seen;
+mod signals;
 pub mod segment;
 pub mod webhook;
 

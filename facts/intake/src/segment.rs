@@ -3,6 +3,8 @@
 //! Pure: no clock, no contract, no key. Limits and answers follow Segment's HTTP API, so that its clients
 //! deliver unmodified; where Segment drops silently we say so in the reply.
 
+use std::sync::Arc;
+
 use contract::Finding;
 use event::Instant;
 use serde_json::{Map, Value};
@@ -398,6 +400,9 @@ fn consents(members: &Map<String, Value>) -> (Vec<Said>, Vec<Finding>) {
     };
     let version = consent.and_then(|c| c.get("noticeVersion").or_else(|| c.get("version")));
     let notice_version = version.and_then(text_or_number).unwrap_or_default();
+    let text = |name: &str| consent.and_then(|c| c.get(name)).and_then(Value::as_str).unwrap_or_default();
+    let (channel, locale) = (text("channel"), text("locale"));
+    let source: Arc<str> = "tracking".into();
     for (purpose, granted) in preferences {
         match granted {
             Value::Bool(granted) => {
@@ -405,6 +410,10 @@ fn consents(members: &Map<String, Value>) -> (Vec<Said>, Vec<Finding>) {
                     purpose: purpose.clone(),
                     granted: *granted,
                     notice_version: notice_version.clone(),
+                    channel: channel.chars().take(32).collect(),
+                    locale: locale.chars().take(35).collect(),
+                    source: source.clone(),
+                    tc_string: None,
                 });
             }
             other => {

@@ -2,84 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use contract::LegalBasis;
 use event::{Instant, Subject};
 
-use crate::{Action, Consent, ConsentView, Grant, Principal, Purposes, Scope, Status};
-
-/// Why there is no grant.
-#[derive(Debug, thiserror::Error)]
-pub enum Denied {
-    /// MR3010, explained in docs/errors/MR3010.md
-    #[error("MR3010: `{purpose}` is no purpose of this project; it knows {known}")]
-    UnknownPurpose {
-        /// What was asked.
-        purpose: String,
-        /// The purposes there are.
-        known: String,
-    },
-    /// MR3011, explained in docs/errors/MR3011.md
-    #[error("MR3011: `{principal}` lacks the scope `{}`", scope.as_str())]
-    MissingScope {
-        /// Who asked.
-        principal: String,
-        /// What it would need.
-        scope: Scope,
-    },
-    /// MR3012, explained in docs/errors/MR3012.md
-    #[error("MR3012: subject {subject} said no to `{purpose}` on {at}")]
-    Refused {
-        /// The member that refused.
-        subject: Subject,
-        /// The purpose.
-        purpose: String,
-        /// Denied or withdrawn.
-        status: Status,
-        /// When.
-        at: Instant,
-    },
-    /// MR3013, explained in docs/errors/MR3013.md
-    #[error("MR3013: `{purpose}` rests on consent, and none was given")]
-    NoConsent {
-        /// The purpose.
-        purpose: String,
-    },
-    /// MR3014, explained in docs/errors/MR3014.md
-    #[error("MR3014: a grant was asked for no subject at all")]
-    NoSubject,
-    /// MR3015, explained in docs/errors/MR3015.md
-    #[error("MR3015: consents cannot be read, so nothing is granted: {0}")]
-    Unreadable(#[from] store::Error),
-    /// MR3016, explained in docs/errors/MR3016.md
-    #[error("MR3016: the grant to {} for `{purpose}` does not cover this use of subject {subject}", action.as_str())]
-    NotGranted {
-        /// What the grant is for.
-        action: Action,
-        /// Its purpose.
-        purpose: String,
-        /// Whose data was asked.
-        subject: Subject,
-    },
-    /// The vault's own code, MR3001 to MR3009.
-    #[error(transparent)]
-    Sealed(#[from] vault::Error),
-}
-
-impl Denied {
-    /// The code under which `docs/errors` explains it.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::UnknownPurpose { .. } => "MR3010",
-            Self::MissingScope { .. } => "MR3011",
-            Self::Refused { .. } => "MR3012",
-            Self::NoConsent { .. } => "MR3013",
-            Self::NoSubject => "MR3014",
-            Self::Unreadable(_) => "MR3015",
-            Self::NotGranted { .. } => "MR3016",
-            Self::Sealed(error) => error.code(),
-        }
-    }
-}
+use crate::weigh::Question;
+use crate::{Action, ConsentView, Denied, Grant, Principal, PurposeRule, Purposes};
 
 /// A grant over many profiles.
 #[derive(Debug)]
@@ -108,9 +34,32 @@ pub fn authorize(
     purposes: &Purposes,
     now: Instant,
 ) -> Result<Grant, Denied> {
-    let basis = check_request(principal, action, purpose, purposes)?;
+    authorize_on(principal, action, purpose, None, subjects, consents, purposes, now)
+}
+
+/// As [`authorize`], for what reaches the person by a channel: then the consent must be for that channel, and what UWG
+/// § 7 demands of it must be there.
+///
+/// * `channel`: `email`, `phone`, …; `None`: the purpose as a whole
+///
+/// # Errors
+/// As [`authorize`].
+#[allow(clippy::too_many_arguments, reason = "each is one of the things that a grant depends on")]
+pub fn authorize_on(
+    principal: &Principal,
+    action: Action,
+    purpose: &str,
+    channel: Option<&str>,
+    subjects: &[Subject],
+    consents: &dyn ConsentView,
+    purposes: &Purposes,
+    now: Instant,
+) -> Result<Grant, Denied> {
+    let rule = check_request(principal, action, purpose, purposes)?;
+    consents.may(principal, action, purpose)?;
     let members = sorted(subjects.to_vec());
-    let consent_epoch = check_profile(basis, purpose, &members, consents)?;
+    let question = Question { action, purpose, channel, rule, purposes, now };
+    let consent_epoch = question.ask(&members, consents)?.epoch;
     Ok(Grant::new(principal.name(), action, purpose, members, consent_epoch, now))
 }
 
@@ -130,20 +79,21 @@ pub fn authorize_many<M: AsRef<[Subject]>>(
     purposes: &Purposes,
     now: Instant,
 ) -> Result<Bulk, Denied> {
-    let basis = check_request(principal, action, purpose, purposes)?;
+    let rule = check_request(principal, action, purpose, purposes)?;
+    consents.may(principal, action, purpose)?;
+    let question = Question { action, purpose, channel: None, rule, purposes, now };
     let (mut allowed, mut excluded) = (Vec::new(), BTreeSet::new());
     let (mut consent_epoch, mut n_refused, mut n_without_consent) = (0, 0, 0);
     for members in profiles {
         let members = sorted(members.as_ref().to_vec());
-        match check_profile(basis, purpose, &members, consents) {
-            Ok(epoch) => {
-                consent_epoch += epoch;
+        match question.ask(&members, consents) {
+            Ok(weighed) => {
+                consent_epoch += weighed.epoch;
                 allowed.extend(members);
             }
-            Err(denied @ (Denied::Refused { .. } | Denied::NoConsent { .. } | Denied::NoSubject)) => {
-                let refused = matches!(denied, Denied::Refused { .. });
-                n_refused += usize::from(refused);
-                n_without_consent += usize::from(!refused);
+            Err(denied) if denied.is_about_a_person() => {
+                n_refused += usize::from(denied.is_a_no());
+                n_without_consent += usize::from(!denied.is_a_no());
                 excluded.extend(members);
             }
             Err(denied) => return Err(denied),
@@ -161,65 +111,28 @@ fn sorted(mut subjects: Vec<Subject>) -> Vec<Subject> {
     subjects
 }
 
-fn check_request(
+fn check_request<'p>(
     principal: &Principal,
     action: Action,
     purpose: &str,
-    purposes: &Purposes,
-) -> Result<LegalBasis, Denied> {
+    purposes: &'p Purposes,
+) -> Result<&'p PurposeRule, Denied> {
     let scope = action.scope();
     if !principal.has(scope) {
         return Err(Denied::MissingScope { principal: principal.name().into(), scope });
     }
-    purposes.basis(purpose).ok_or_else(|| Denied::UnknownPurpose {
+    purposes.rule(purpose).ok_or_else(|| Denied::UnknownPurpose {
         purpose: purpose.chars().take(64).collect(),
-        known: match purposes.names().map(|name| format!("`{name}`")).collect::<Vec<_>>() {
-            names if names.is_empty() => "none".into(),
-            names => names.join(", "),
-        },
+        known: purposes.known(),
     })
-}
-
-/// LAW 3: default deny. Gives the members' consent epoch.
-fn check_profile(
-    basis: LegalBasis,
-    purpose: &str,
-    members: &[Subject],
-    consents: &dyn ConsentView,
-) -> Result<u64, Denied> {
-    if members.is_empty() {
-        return Err(Denied::NoSubject);
-    }
-    let (mut granted, mut epoch) = (false, 0);
-    for &subject in members {
-        let Some(standing) = consents.standing(subject)? else { continue };
-        epoch += standing.epoch();
-        match standing.on(purpose) {
-            None => {}
-            Some(Consent { status: Status::Granted, .. }) => granted = true,
-            // On another basis than consent this is an objection, which we heed as well.
-            Some(Consent { status: status @ (Status::Denied | Status::Withdrawn), at, .. }) => {
-                return Err(Denied::Refused { subject, purpose: purpose.into(), status: *status, at: *at });
-            }
-        }
-    }
-    match basis {
-        LegalBasis::Consent if !granted => Err(Denied::NoConsent { purpose: purpose.into() }),
-        LegalBasis::Consent
-        | LegalBasis::Contract
-        | LegalBasis::LegalObligation
-        | LegalBasis::VitalInterests
-        | LegalBasis::PublicTask
-        | LegalBasis::LegitimateInterest
-        | LegalBasis::NotPersonal => Ok(epoch),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Tables;
     use crate::consent::tests::{record, said, subject, tables_after};
+    use crate::{Scope, Status, Tables};
+    use contract::LegalBasis;
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -302,6 +215,7 @@ mod tests {
             Action::Train,
             Action::Send,
             Action::Export,
+            Action::Claims,
         ];
         let consents = consents(&[]);
         for action in actions {

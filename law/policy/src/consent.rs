@@ -1,132 +1,62 @@
-//! What a subject granted or refused, folded from the stream `mr.consents`.
+//! How subjects stand, folded from the ledger `mr.consents`, and looked up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use event::{Instant, Record, RecordId, Subject};
 use serde::{Deserialize, Serialize};
 use store::{Emissions, Fold, Scope, Stored, Table};
 
-/// The stream of consents, keyed by subject.
-pub const CONSENTS: &str = "mr.consents";
-
-/// What a subject said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Yes.
-    Granted,
-    /// No, or an objection.
-    Denied,
-    /// No longer.
-    Withdrawn,
-}
-
-/// The payload of a record in `mr.consents`. When it was said is the record's `occurred_at`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConsentGiven {
-    /// The purpose it is about.
-    pub purpose: String,
-    /// What was said.
-    pub status: Status,
-    /// The version of the wording that was shown.
-    #[serde(default)]
-    pub notice_version: String,
-    /// Where it was said: a form, a tool, a phone call.
-    #[serde(default)]
-    pub source: String,
-}
-
-impl ConsentGiven {
-    /// The payload's bytes.
-    pub fn to_payload(&self) -> Vec<u8> {
-        // A struct of three strings and an enum: there is nothing in it that JSON cannot say.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-}
-
-/// The standing word of a subject on one purpose.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Consent {
-    /// The purpose.
-    pub purpose: String,
-    /// What was said last.
-    pub status: Status,
-    /// The version of the wording that was shown.
-    pub notice_version: String,
-    /// Where it was said.
-    pub source: String,
-    /// When it was said.
-    pub at: Instant,
-    /// The record that says so.
-    pub record: RecordId,
-}
-
-/// All that one subject said about purposes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
-    epoch: u64,
-    /// Sorted by purpose.
-    consents: Vec<Consent>,
-}
-
-impl Standing {
-    /// Grows with every consent record of the subject: equal epochs, equal standing.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// The standing word on `purpose`; `None` where nothing was ever said.
-    pub fn on(&self, purpose: &str) -> Option<&Consent> {
-        let at = self.consents.binary_search_by(|c| c.purpose.as_str().cmp(purpose)).ok()?;
-        self.consents.get(at)
-    }
-
-    /// The standing words, by purpose.
-    pub fn consents(&self) -> &[Consent] {
-        &self.consents
-    }
-
-    /// The latest word counts, in whatever order the words arrive; of two at the same instant the one with
-    /// the higher record id.
-    fn hear(&mut self, said: Consent) {
-        self.epoch += 1;
-        match self.consents.binary_search_by(|c| c.purpose.cmp(&said.purpose)) {
-            Err(at) => self.consents.insert(at, said),
-            Ok(at) => {
-                if let Some(standing) = self.consents.get_mut(at)
-                    && (standing.at, standing.record) < (said.at, said.record)
-                {
-                    *standing = said;
-                }
-            }
-        }
-    }
-}
+use crate::entry::{Act, Asked, CONSENTS, Entry};
+use crate::standing::Standing;
+use crate::{Action, Denied, Principal};
 
 /// Where the standing of subjects is looked up; the house has one that finds the right partition.
 pub trait ConsentView {
-    /// What `subject` said; `None` where it never said anything.
+    /// How `subject` stands; `None` where it never said anything.
     ///
     /// # Errors
     /// [`store::Error`] where the store fails: then everything is denied.
     fn standing(&self, subject: Subject) -> Result<Option<Arc<Standing>>, store::Error>;
+
+    /// Whether the caller's role allows it; asked before anything else. Where there are no roles, scopes alone decide.
+    ///
+    /// # Errors
+    /// [`Denied::ByRole`]
+    fn may(&self, _: &Principal, _: Action, _: &str) -> Result<(), Denied> {
+        Ok(())
+    }
+}
+
+/// A question that waits for its token, or had it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Whose.
+    pub subject: Option<Subject>,
+    /// What was asked.
+    pub asked: Option<Asked>,
+    /// The record that asks.
+    pub record: Option<RecordId>,
+    /// When it was answered.
+    pub confirmed_at: Option<Instant>,
 }
 
 /// The consents of one partition's subjects.
 pub struct Tables {
     standing: Table<Subject, Standing>,
+    /// By what their tokens hash to.
+    requests: Table<String, Request>,
 }
 
 impl Tables {
     /// Opens the tables in `scope`.
     pub fn open(scope: &Scope) -> Self {
-        Self { standing: Table::open(scope, "consents") }
+        Self { standing: Table::open(scope, "consents"), requests: Table::open(scope, "consent_requests") }
     }
 
     /// The tables, for commit and digest.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
-        vec![&mut self.standing]
+        vec![&mut self.standing, &mut self.requests]
     }
 
     /// Visits every subject that ever said something, in order.
@@ -135,6 +65,14 @@ impl Tables {
     /// [`store::Error`] where the store fails.
     pub fn scan(&self, mut visit: impl FnMut(Subject, &Standing)) -> Result<(), store::Error> {
         self.standing.scan(|subject, standing| visit(*subject, standing))
+    }
+
+    /// The question whose token hashes to `hash`.
+    ///
+    /// # Errors
+    /// [`store::Error`] where the store fails.
+    pub fn request(&self, hash: &str) -> Result<Option<Arc<Request>>, store::Error> {
+        self.requests.peek(&hash.to_owned())
     }
 }
 
@@ -154,24 +92,62 @@ impl Fold<Record> for ConsentFold {
         if record.stream.as_str() != CONSENTS || record.subject.is_none() {
             return Ok(());
         }
-        let Ok(given) = serde_json::from_slice::<ConsentGiven>(&record.payload.open) else { return Ok(()) };
-        let said = Consent {
-            purpose: given.purpose,
-            status: given.status,
-            notice_version: given.notice_version,
-            source: given.source,
-            // A word dated into the future would outlive every later one: it was said at the latest when
-            // it became known.
-            at: record.occurred_at.min(record.known_at),
-            record: record.id,
-        };
-        tables.standing.update(&record.subject, |standing| standing.hear(said))
+        let Some(entry) = Entry::read(&record.payload.open) else { return Ok(()) };
+        tables.standing.update(&record.subject, |standing| standing.hear(record))?;
+        match entry {
+            Entry::Act(Act::Asked(asked)) => tables.requests.update(&asked.token_hash.clone(), |request| {
+                // A token is drawn once; of two records that claim it the first in the order of ids counts.
+                if request.record.is_none_or(|known| record.id < known) {
+                    (request.subject, request.record) = (Some(record.subject), Some(record.id));
+                    request.asked = Some(asked);
+                }
+            }),
+            Entry::Said(given) if !given.confirms.is_empty() => {
+                tables.requests.update(&given.confirms, |request| {
+                    let at = record.occurred_at.min(record.known_at);
+                    request.confirmed_at = Some(request.confirmed_at.map_or(at, |known| known.min(at)));
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How subjects stood as of an instant: the same fold over what was known by then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AsOf {
+    at: Option<Instant>,
+    standing: BTreeMap<Subject, Arc<Standing>>,
+}
+
+impl AsOf {
+    /// Hears nothing that became known after `at`.
+    pub fn new(at: Instant) -> Self {
+        Self { at: Some(at), standing: BTreeMap::new() }
+    }
+
+    /// Hears a record; whatever is none of `mr.consents` changes nothing.
+    pub fn hear(&mut self, record: &Record) {
+        let is_one = record.stream.as_str() == CONSENTS && !record.subject.is_none();
+        if is_one
+            && self.at.is_none_or(|at| record.known_at <= at)
+            && Entry::read(&record.payload.open).is_some()
+        {
+            Arc::make_mut(self.standing.entry(record.subject).or_default()).hear(record);
+        }
+    }
+}
+
+impl ConsentView for AsOf {
+    fn standing(&self, subject: Subject) -> Result<Option<Arc<Standing>>, store::Error> {
+        Ok(self.standing.get(&subject).cloned())
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::entry::{ConsentGiven, Status};
     use event::{Partition, Payload, StreamName, Version};
     use proptest::prelude::*;
 
@@ -203,10 +179,9 @@ pub(crate) mod tests {
 
     pub(crate) fn said(purpose: &str, status: Status) -> ConsentGiven {
         ConsentGiven {
-            purpose: purpose.into(),
-            status,
             notice_version: "2026-01".into(),
             source: "form".into(),
+            ..ConsentGiven::new(purpose, status)
         }
     }
 

@@ -10,16 +10,38 @@
 mod action;
 mod authorize;
 mod consent;
+mod consent_mode;
+mod denied;
+mod entry;
 mod grant;
 mod keys;
+mod notice;
+mod proof;
 mod purpose;
 mod rows;
+mod signals;
+mod standing;
+pub mod tcf;
+mod token;
+mod weigh;
 
 pub use action::{Action, Principal, Scope, UnknownScope};
-pub use authorize::{Bulk, Denied, authorize, authorize_many};
-pub use consent::{CONSENTS, Consent, ConsentFold, ConsentGiven, ConsentView, Standing, Status, Tables};
+pub use authorize::{Bulk, authorize, authorize_many, authorize_on};
+pub use consent::{AsOf, ConsentFold, ConsentView, Request, Tables};
+pub use consent_mode::{ConsentMode, SIGNALS};
 pub use contract::LegalBasis;
+pub use denied::Denied;
+pub use entry::{
+    Act, Asked, CELL_SCHEMA, CONSENTS, ConsentGiven, EVIDENCE, Entry, Order, Ordered, SoftOptIn, Status,
+    TC_STRING,
+};
 pub use grant::Grant;
 pub use keys::{ApiKey, Issued, KEYS, KeyEvent, KeyFold, KeyRefused, KeyTables};
-pub use purpose::Purposes;
+pub use notice::{Notice, Notices, text_hash};
+pub use proof::{PROOFS, Proof, ProofFold, ProofRow, ProofTables, Proven};
+pub use purpose::{PurposeRule, Purposes, Reach};
 pub use rows::{MOST_PURPOSES, RowBits};
+pub use signals::{Signalled, Signals, TcfRules};
+pub use standing::{Consent, Mark, Standing};
+pub use token::{ConsentRefused, Token};
+pub use weigh::{Weighed, weigh};

@@ -1,6 +1,7 @@
 //! The law's items: what is permitted, forgotten and proven, and what an outsider can verify of it.
 
 mod audit;
+mod consent;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,7 +14,7 @@ use crate::table::Item;
 
 /// In the order of the acceptance list.
 pub fn items() -> Vec<Item> {
-    vec![audit::ITEM]
+    vec![audit::ITEM, consent::LEDGER, consent::WITHDRAWAL]
 }
 
 /// An empty folder for what an item leaves behind; what an earlier run left is removed.

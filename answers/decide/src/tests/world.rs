@@ -317,6 +317,7 @@ impl World {
             scores: Vec::new(),
             consents: vec![Consent {
                 purpose: "ads".into(),
+                channel: String::new(),
                 allowed: true,
                 reason: "granted".into(),
                 notice_version: None,

@@ -9,12 +9,11 @@ use decide::{Cents, Report};
 use event::{Instant, RecordId, Version};
 use hmac::{Hmac, KeyInit, Mac};
 use house::{Handed, House, Identifier, Told};
-use policy::Status;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use super::{Ctx, identifier, operator};
-use crate::cli::{Language, Said};
+use crate::cli::Language;
 use crate::command::data::user;
 use crate::out::{self, Code};
 
@@ -169,43 +168,6 @@ pub fn outcome(
     };
     house.outcomes(&[told])?;
     out::say(&format!("recorded: {kind} after decision {id}"));
-    house.close();
-    Ok(Code::Fine)
-}
-
-/// Records a consent or shows what was said.
-pub fn consent(
-    ctx: &Ctx,
-    id: &str,
-    purpose: Option<&str>,
-    status: Option<Said>,
-    notice: &str,
-) -> anyhow::Result<Code> {
-    let house = ctx.open()?;
-    let person = identifier(id)?;
-    if let (Some(purpose), Some(status)) = (purpose, status) {
-        let status = match status {
-            Said::Granted => Status::Granted,
-            Said::Denied => Status::Denied,
-            Said::Withdrawn => Status::Withdrawn,
-        };
-        house.consent(&person, purpose, status, notice, "command line", None)?;
-    }
-    let said = house.consents(&person)?;
-    let said: Vec<_> =
-        said.into_iter().filter(|c| purpose.is_none_or(|wanted| wanted == c.purpose)).collect();
-    if ctx.json {
-        out::json(&said)?;
-    } else {
-        let rows: Vec<Vec<String>> = said
-            .iter()
-            .map(|c| {
-                let status = format!("{:?}", c.status).to_lowercase();
-                vec![c.purpose.clone(), status, c.at.to_string(), c.notice_version.clone(), c.source.clone()]
-            })
-            .collect();
-        out::table(&["purpose", "status", "since", "notice", "source"], &rows);
-    }
     house.close();
     Ok(Code::Fine)
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod capture;
+pub mod consent;
 pub mod contract;
 mod cosigning;
 mod data;
@@ -56,9 +57,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Outcome { decision, kind, value_cents, at } => {
             decisions::outcome(&ctx, &decision, &kind, value_cents, at.as_deref())
         }
-        Command::Consent { id, purpose, status, notice } => {
-            decisions::consent(&ctx, &id, purpose.as_deref(), status, &notice)
-        }
+        Command::Consent(args) => consent::run(&ctx, args),
         Command::Report { use_case, formula, until } => decisions::report(&ctx, &use_case, formula, until),
         Command::Export { claim } => decisions::export(&ctx, &claim),
         Command::Deliver => decisions::deliver(&ctx),
