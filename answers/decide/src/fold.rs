@@ -73,6 +73,9 @@ pub(crate) fn note(
         message,
         known_at: record.known_at,
     };
+    if !record.subject.is_none() {
+        tables.of_subject.put((record.subject, record.id), String::new());
+    }
     tables.findings.put(record.id, finding);
     Ok(())
 }
@@ -125,6 +128,7 @@ fn decided(tables: &mut Tables, record: &Record, decision: Slim) -> Result<(), E
         return Ok(());
     }
     let subject = record.subject;
+    tables.of_subject.put((subject, record.id), decision.holdout.salt.clone());
     // The first assigned arm stays, whatever a later decision says.
     let assigned = (decision.holdout.salt.clone(), subject);
     if tables.holdouts.get(&assigned)?.is_none() {

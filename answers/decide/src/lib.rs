@@ -24,6 +24,7 @@ mod explain_text;
 mod finding;
 mod fold;
 mod fold_budget;
+mod forget;
 pub mod holdout;
 mod money;
 pub mod outbox;

@@ -31,6 +31,9 @@ pub struct Tables {
     pub(crate) outstanding: Table<RecordId, Outstanding>,
     pub(crate) purses: Table<(String, Subject), Purse>,
     pub(crate) used: Index<RecordId, Used>,
+    /// Rows that lie under a record's id, by the subject whose they are: what an erasure looks for. A decision's has the
+    /// salt of its holdout, the others are empty.
+    pub(crate) of_subject: Table<(Subject, RecordId), String>,
 }
 
 /// The key of an open reservation: those that lapse about the same time lie together, so that looking for what
@@ -111,6 +114,7 @@ impl Tables {
             outstanding: Table::open(scope, "decide.outstanding"),
             purses: Table::open(scope, "decide.purses"),
             used: Index(Table::open(scope, "decide.used")),
+            of_subject: Table::open(scope, "decide.of_subject"),
         }
     }
 
@@ -136,6 +140,7 @@ impl Tables {
             &mut self.outstanding,
             &mut self.purses,
             &mut self.used,
+            &mut self.of_subject,
         ]
     }
 

@@ -38,6 +38,15 @@ pub enum ReleaseEvent {
         /// Why.
         reason: String,
     },
+    /// People whom versions learned from were erased.
+    TrainedOnErased {
+        /// The model.
+        model: ModelName,
+        /// The erasure.
+        act: event::RecordId,
+        /// Which versions, and from how many.
+        versions: Vec<Erased>,
+    },
     /// The latest move to traffic is taken back: a canary ends, or else the version that was live before is live
     /// again.
     RolledBack {
@@ -48,6 +57,16 @@ pub enum ReleaseEvent {
         /// Why.
         reason: String,
     },
+}
+
+/// From how many erased people a version learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erased {
+    /// The version.
+    pub version: VersionNumber,
+    /// How many.
+    pub n: u64,
 }
 
 /// Where a version moves.
@@ -115,7 +134,10 @@ impl ReleaseEvent {
     pub fn model(&self) -> &ModelName {
         match self {
             Self::Registered(registration) => &registration.model,
-            Self::Judged { model, .. } | Self::Moved { model, .. } | Self::RolledBack { model, .. } => model,
+            Self::Judged { model, .. }
+            | Self::Moved { model, .. }
+            | Self::TrainedOnErased { model, .. }
+            | Self::RolledBack { model, .. } => model,
         }
     }
 

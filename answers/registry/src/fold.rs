@@ -33,7 +33,7 @@ impl Tables {
     /// The tables of `scope`'s partition.
     pub fn open(scope: &Scope) -> Self {
         Self {
-            models: Table::open(scope, "registry.models.1"),
+            models: Table::open(scope, "registry.models.2"),
             refusals: Table::open(scope, "registry.refusals.1"),
         }
     }

@@ -24,7 +24,7 @@ mod state;
 pub use self::blob::{Blobs, ContentHash};
 pub use self::card::Card;
 pub use self::error::Error;
-pub use self::event::{About, Move, RELEASES, Registration, ReleaseEvent, Segment};
+pub use self::event::{About, Erased, Move, RELEASES, Registration, ReleaseEvent, Segment};
 pub use self::fold::{Refusal, ReleaseFold, Tables};
 pub use self::gate::{Check, Gate, GateReport, Measure, Opponent, Role, Rule};
 pub use self::gold::{Gold, Shown};

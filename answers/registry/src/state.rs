@@ -73,6 +73,8 @@ pub struct VersionState {
     pub registered_at: Instant,
     /// By whom.
     pub registered_by: String,
+    /// From how many people it learned who were erased since. Where it is not known whom it learned from, everybody counts.
+    pub trained_on_erased: u64,
 }
 
 /// One line of a model's history.
@@ -139,6 +141,15 @@ impl ModelState {
                 self.note(at, by, what, reason);
                 Ok(())
             }
+            ReleaseEvent::TrainedOnErased { model, act, versions } => {
+                for erased in versions {
+                    let version = self.version_mut(model, erased.version)?;
+                    version.trained_on_erased = version.trained_on_erased.saturating_add(erased.n);
+                    let what = format!("{} learned from {} people who are erased now", erased.version, erased.n);
+                    self.note(at, "maschinenraum", what, &format!("erasure {act}"));
+                }
+                Ok(())
+            }
             ReleaseEvent::RolledBack { model, by, reason } => {
                 named(by, "orders a rollback")?;
                 let what = self.roll_back(model)?;
@@ -165,6 +176,7 @@ impl ModelState {
             judgements: Vec::new(),
             registered_at: at,
             registered_by: new.by.clone(),
+            trained_on_erased: 0,
         });
         self.note(at, &new.by, format!("{number} is registered ({})", new.about.method), "");
         Ok(())

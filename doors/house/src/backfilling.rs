@@ -225,7 +225,8 @@ impl House {
                 let Some(from) = rooms.features.filled_to(view)? else { continue };
                 for (position, record, fields) in &batch {
                     // What the loop has not folded yet it will fold for this view too.
-                    if position.0 >= from && *position < folded && record.stream == *view.stream() {
+                    let is_of_view = record.stream == *view.stream() && !rooms.erasures.hides(record)?;
+                    if position.0 >= from && *position < folded && is_of_view {
                         rooms.features.fill(view, &Bound { record, fields })?;
                     }
                 }

@@ -13,7 +13,7 @@ use crate::layout::Layout;
 pub(crate) const PROJECT: [&str; 7] =
     ["jobs", "contracts", "features", "models", "usecases", "goldsets", "maschinenraum.toml"];
 /// Parts of a data directory that are copied as they are.
-const DATA: [&str; 3] = ["instance.json", "undone.json", "blobs"];
+const DATA: [&str; 4] = ["instance.json", "undone.json", "blobs", "trained"];
 
 impl House {
     /// Copies a running instance into an empty directory: the journal as it stands, then the keys, so that every record

@@ -230,6 +230,15 @@ pub enum Error {
         /// What stands in the way of an import or its undoing.
         reason: String,
     },
+    /// MR3310, explained in docs/errors/MR3310.md
+    #[error("nobody was erased: {reason}")]
+    Erasure {
+        /// What is wrong with the order.
+        reason: String,
+    },
+    /// MR3312, explained in docs/errors/MR3312.md
+    #[error("pseudonyms of two purposes are linked only for a reason, which goes into the audit log")]
+    Unreasoned,
     /// MR7009, explained in docs/errors/MR7009.md
     #[error("backup `{}`: {reason}", path.display())]
     Backup {
@@ -372,6 +381,9 @@ impl Error {
             Self::Lake(lake::Error::Unwritable { .. }) => Kind::Unavailable,
             Self::Lineage(lineage::Error::Full { .. }) => Kind::Conflict,
             Self::Lineage(_) => Kind::Invalid,
+            // The vault's fault, or the moment's: it may be sent again.
+            Self::Intake(intake::Error::Vault(_)) => Kind::Unavailable,
+            Self::Erasure { .. } | Self::Unreasoned => Kind::Invalid,
             Self::BadIdentifier { .. } | Self::ToCome { .. } | Self::Intake(_) | Self::Job(_) => Kind::Invalid,
             Self::Registry(registry::Error::UnknownModel { .. } | registry::Error::UnknownVersion { .. }) => {
                 Kind::NotFound
@@ -471,6 +483,8 @@ impl Error {
             Self::SourceRefused { .. } => "MR2058",
             Self::Flooding { .. } => "MR2054",
             Self::Import { .. } => "MR2040",
+            Self::Erasure { .. } => "MR3310",
+            Self::Unreasoned => "MR3312",
             Self::Backup { .. } => "MR7009",
             Self::Delivery { .. } => "MR5042",
             Self::Denied(error) => error.code(),

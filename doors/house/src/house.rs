@@ -67,6 +67,7 @@ pub struct House {
     pub(crate) segment_desk: crate::segments::Desk,
     pub(crate) source_desk: crate::sources::Desk,
     pub(crate) confirming: Mutex<()>,
+    pub(crate) erase_desk: crate::erasing::Desk,
     started_at: Instant,
 }
 
@@ -123,6 +124,7 @@ impl House {
             segment_desk: crate::segments::Desk::default(),
             source_desk: crate::sources::Desk::default(),
             confirming: Mutex::default(),
+            erase_desk: crate::erasing::Desk::default(),
             turns: (0..N_TURNS).map(|_| Mutex::default()).collect(),
             started_at: clock.now(),
             project,
@@ -138,6 +140,7 @@ impl House {
         house.settle_applied().inspect_err(|_| house.close())?;
         house.open_audit().inspect_err(|_| house.close())?;
         house.set_budgets()?;
+        house.complete_erasures()?;
         house.do_chores()?;
         Ok(house)
     }
@@ -437,9 +440,10 @@ pub(crate) fn open_vault(project: &Project, layout: &Layout) -> Result<Vault, Er
             tracing::info!(file = %path.display(), "made a new master key; keep a copy outside of this machine");
             Master::create_file(&path)?
         }
-        _ => Master::from_reference(reference, &project.dir)?,
+        _ => Master::from_reference_of(reference, &project.dir, Some(&layout.vault()))?,
     };
     let dir = layout.vault();
+    let master = master.anchored_at(&project.anchor());
     Ok(if made { Vault::open(&dir, &master)? } else { Vault::create(&dir, &master)? })
 }
 

@@ -101,6 +101,7 @@ impl House {
             };
             self.note_import(batch, "started", &note)?;
         }
+        let since = self.import_state(batch)?.map(|import| import.started_at);
         let stream = contract.stream.clone();
         let mut seen = Seen::new();
         // Rows that are durable already are judged again but not appended: counts, reasons and what was seen twice are
@@ -119,11 +120,16 @@ impl House {
                 break;
             }
             let n_rows = chunk.len() as u64;
+            // An erasure waits for the chunk, or the chunk for the erasure.
+            let _turn = self.chunk_turn();
             let flight = self.clock().arrive();
             let source = source.cloned();
             let arrival = Arrival { received_at: flight.known_at(), batch: Some(batch), source };
             let delivery = chunk.into_iter().map(|row| Ok(row.into_incoming(stream.clone()))).collect();
-            let outcomes = self.intake.accept_all(contracts, delivery, &arrival, &mut seen)?;
+            let mut outcomes = self.intake.accept_all(contracts, delivery, &arrival, &mut seen)?;
+            if let Some(since) = since {
+                self.without_erased(&mut outcomes, since)?;
+            }
             count(&mut done, &outcomes, n_rows);
             if is_known {
                 progress(rows.progress());

@@ -99,6 +99,11 @@ impl Project {
         if broken.is_empty() { Ok(project) } else { Err(Error::Project { findings: broken }) }
     }
 
+    /// Where the anchor of the vault's root lies.
+    pub fn anchor(&self) -> PathBuf {
+        self.dir.join(&self.settings.vault.anchor)
+    }
+
     /// The data directory.
     pub fn data_dir(&self) -> PathBuf {
         self.dir.join(&self.settings.instance.data)

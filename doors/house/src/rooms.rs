@@ -113,6 +113,8 @@ pub struct Rooms {
     pub streams: streams::Tables,
     /// Quality over time.
     pub quality: watch::Tables,
+    /// Who is erased.
+    pub erasures: crate::forgetting::Tables,
 }
 
 impl Rooms {
@@ -137,6 +139,7 @@ impl Rooms {
             sources: crate::sources::Tables::open(scope),
             streams: streams::Tables::open(scope),
             quality: watch::Tables::open(scope),
+            erasures: crate::forgetting::Tables::open(scope),
         }
     }
 
@@ -145,36 +148,51 @@ impl Rooms {
         &self.composition
     }
 
-    /// Binds a record for the folds. Where none of them looks at a personal field, and the record's own contract is the
-    /// one that binds, nothing sealed is opened: the fastest way to keep a secret.
-    fn bind_for_folds(&self, record: &Record) -> Result<Option<Value>, store::Error> {
-        let composition = &self.composition;
-        let is_current =
-            composition.contracts.newest(&record.stream).is_some_and(|c| c.version == record.contract);
-        let needs_sealed = composition.trait_streams.contains(&record.stream)
-            || composition.views.of_stream(&record.stream).iter().any(feature::View::is_personal);
-        if needs_sealed || !is_current {
-            return composition.bind(record);
-        }
+    /// The open part of a record, bound by its newest contract. Nothing sealed is opened: the fastest way to keep a secret.
+    fn bind_open(&self, record: &Record) -> Result<Option<Value>, store::Error> {
+        let Some(contract) = self.composition.contracts.newest(&record.stream) else { return Ok(None) };
         let open = intake::open_part(record).map_err(|error| store::Error::Corrupt {
             table: record.stream.as_str().to_owned(),
             reason: error.to_string(),
         })?;
-        Ok(composition.contracts.newest(&record.stream).map(|contract| contract.bind(&open)))
+        Ok(Some(contract.bind(&open)))
+    }
+
+    /// True where a fold keyed by the subject looks at a part that was sealed when it came.
+    fn needs_sealed(&self, record: &Record) -> bool {
+        let composition = &self.composition;
+        if record.payload.cells.is_empty() {
+            return false;
+        }
+        let is_current =
+            composition.contracts.newest(&record.stream).is_some_and(|c| c.version == record.contract);
+        !is_current
+            || composition.trait_streams.contains(&record.stream)
+            || composition.views.of_stream(&record.stream).iter().any(feature::View::is_personal)
     }
 
     fn fold_contracted(&mut self, record: &Record, out: &mut Emissions) -> Result<(), store::Error> {
         let wanted = self.composition.trait_streams.contains(&record.stream)
             || !self.composition.views.of_stream(&record.stream).is_empty();
-        if !wanted && self.composition.quality.plans().get(&record.stream).is_none() {
-            return Ok(());
+        let watched = self.composition.quality.plans().get(&record.stream).is_some();
+        let needs_sealed = wanted && self.needs_sealed(record);
+        if watched || (wanted && !needs_sealed) {
+            // LAW 2: what is under nobody's key is folded from what lies open, so that an erasure changes nothing in it.
+            let Some(fields) = self.bind_open(record)? else { return Ok(()) };
+            let bound = Bound { record, fields: &fields };
+            if watched {
+                self.composition.quality.fold(&mut self.quality, &bound, out)?;
+            }
+            if wanted && !needs_sealed {
+                self.composition.traits.fold(&mut self.traits, &bound, out)?;
+                return self.composition.features.fold(&mut self.features, &bound, out);
+            }
         }
-        let Some(fields) = self.bind_for_folds(record)? else { return Ok(()) };
-        let bound = Bound { record, fields: &fields };
-        self.composition.quality.fold(&mut self.quality, &bound, out)?;
         if !wanted {
             return Ok(());
         }
+        let Some(fields) = self.composition.bind(record)? else { return Ok(()) };
+        let bound = Bound { record, fields: &fields };
         self.composition.traits.fold(&mut self.traits, &bound, out)?;
         self.composition.features.fold(&mut self.features, &bound, out)
     }
@@ -185,6 +203,19 @@ impl Shard for Rooms {
         if record.batch.is_some_and(|batch| self.composition.undone.contains(&batch)) {
             return Ok(());
         }
+        // LAW 4: what was on its way when its subject was erased comes to nothing.
+        if self.erasures.hides(record)? {
+            return Ok(());
+        }
+        let without;
+        let record = match self.erasures.without_gone(record)? {
+            None => record,
+            Some(None) => return Ok(()),
+            Some(Some(changed)) => {
+                without = changed;
+                &without
+            }
+        };
         self.sources.fold(record)?;
         StreamFold.fold(&mut self.streams, record, out)?;
         let name = record.stream.as_str();
@@ -206,6 +237,7 @@ impl Shard for Rooms {
             lineage::LINEAGE => lineage::LineageFold.fold(&mut self.lineage, record, out),
             crate::capturing::CAPTURES => crate::capturing::CaptureFold.fold(&mut self.captures, record, out),
             crate::applied::APPLIED => crate::applied::AppliedFold.fold(&mut self.applied, record, out),
+            crate::forgetting::ERASURES => self.fold_erasure(record),
             imports::IMPORTS => ImportFold.fold(&mut self.imports, record, out),
             registry::RELEASES => registry::ReleaseFold.fold(&mut self.releases, record, out),
             decide::DECISIONS => {
@@ -234,6 +266,7 @@ impl Shard for Rooms {
         all.extend(self.sources.stored());
         all.extend(self.streams.stored());
         all.extend(self.quality.stored());
+        all.extend(self.erasures.stored());
         all
     }
 }

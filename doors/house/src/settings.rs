@@ -18,6 +18,8 @@ pub struct Settings {
     pub vault: Vault,
     /// The log of privileged acts.
     pub audit: Audit,
+    /// What follows from an erasure.
+    pub erasure: Erasure,
     /// The HTTP door.
     pub server: Server,
     /// The folded state.
@@ -75,8 +77,17 @@ section!(
 section!(
     /// The master key.
     Vault {
-        /// `file:PATH` or `env:NAME`.
+        /// `file:PATH`, `env:NAME`, or a passphrase in one of them: `passphrase:file:PATH`, `passphrase:env:NAME`.
         master: String = "file:master.key".to_owned(),
+        /// Where the root's anchor lies: outside of the data directory and of its backups.
+        anchor: PathBuf = PathBuf::from("root.anchor"),
+    }
+);
+section!(
+    /// What follows from an erasure.
+    Erasure {
+        /// From how many erased people on a model that learned from them is to be trained anew; 0: never.
+        retrain_after: u64 = 1,
     }
 );
 section!(
@@ -256,7 +267,11 @@ impl Settings {
         for (name, reference) in
             [("master", &settings.vault.master), ("webhook_secret", &settings.delivery.webhook_secret)]
         {
-            let fine = reference.starts_with("file:") || reference.starts_with("env:");
+            let place = match name {
+                "master" => reference.strip_prefix("passphrase:").unwrap_or(reference),
+                _ => reference,
+            };
+            let fine = place.starts_with("file:") || place.starts_with("env:");
             let none = reference.is_empty() && name != "master";
             if !fine && !none {
                 // The value is not quoted: it may be the secret itself.

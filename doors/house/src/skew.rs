@@ -221,7 +221,8 @@ impl House {
     fn latest_decisions(&self, most: usize) -> Result<Vec<RecordId>, Error> {
         let mut latest: VecDeque<RecordId> = VecDeque::new();
         self.engine().journal().scan(&[], |_, _, record| {
-            if record.stream.as_str() == decide::DECISIONS && !latest.contains(&record.id) {
+            let is_decision = record.stream.as_str() == decide::DECISIONS && !self.hides(&record);
+            if is_decision && !latest.contains(&record.id) {
                 latest.push_back(record.id);
                 if latest.len() > most {
                     latest.pop_front();

@@ -160,7 +160,7 @@ impl House {
             if failed.is_some() || is_later || is_undone || !is_taken || record.subject.is_none() {
                 return Ok(());
             }
-            if !seen.insert((record.subject, record.id)) {
+            if self.hides(&record) || !seen.insert((record.subject, record.id)) {
                 return Ok(());
             }
             *n_records += 1;

@@ -66,17 +66,37 @@ impl Count {
 pub struct Tables {
     counts: Table<String, Count>,
     refused: Table<RecordId, Refused>,
+    /// Refused records by whose they are: what an erasure looks for.
+    of_subject: Table<(Subject, RecordId), ()>,
 }
 
 impl Tables {
     /// Opens the tables in `scope`.
     pub fn open(scope: &Scope) -> Self {
-        Self { counts: Table::partial(scope, "streams"), refused: Table::open(scope, "quarantine") }
+        Self {
+            counts: Table::partial(scope, "streams"),
+            refused: Table::open(scope, "quarantine"),
+            of_subject: Table::open(scope, "quarantine.of_subject"),
+        }
     }
 
     /// The tables, for commit and digest.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
-        vec![&mut self.counts, &mut self.refused]
+        vec![&mut self.counts, &mut self.refused, &mut self.of_subject]
+    }
+
+    /// Forgets a subject's refused records (LAW 4). Returns how many rows were removed.
+    ///
+    /// # Errors
+    /// [`Error`] where the store fails.
+    pub fn forget(&mut self, subject: Subject) -> Result<u64, Error> {
+        let mut records = Vec::new();
+        self.of_subject.scan_from(subject.as_bytes(), &mut |(_, record), ()| records.push(*record))?;
+        for record in &records {
+            self.refused.remove(record);
+            self.of_subject.remove(&(subject, *record));
+        }
+        Ok(records.len() as u64)
     }
 
     /// Adds this partition's counts to `into`.
@@ -189,6 +209,9 @@ impl Fold<Record> for StreamFold {
                 reasons: reasons.collect(),
                 mended: false,
             };
+            if !record.subject.is_none() {
+                tables.of_subject.put((record.subject, record.id), ());
+            }
             tables.refused.put(record.id, refused);
             return Ok(());
         }

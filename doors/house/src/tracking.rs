@@ -82,6 +82,9 @@ impl House {
         if records.is_empty() {
             return done(Ok(report(&outcomes)));
         }
+        if let Err(error) = self.not_being_erased(&records) {
+            return done(Err(error));
+        }
         let house = self.clone();
         self.engine().append_with(records, move |result| match result {
             Ok(receipts) => {

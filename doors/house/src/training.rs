@@ -291,7 +291,7 @@ impl House {
             if is_later || undone || failed.is_some() || !(is_example || is_label || of_views) {
                 return Ok(());
             }
-            if record.subject.is_none() || !seen.insert(record.id) {
+            if record.subject.is_none() || self.hides(&record) || !seen.insert(record.id) {
                 return Ok(());
             }
             match composition.bind(&record) {

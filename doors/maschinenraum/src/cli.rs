@@ -292,7 +292,23 @@ pub enum Command {
     Restore {
         /// The backup's directory.
         from: PathBuf,
+        /// A copy of the keys, as `vault copy` made it: needed where an erasure or a rotation came after the backup.
+        #[arg(long, value_name = "DIR")]
+        keys: Option<PathBuf>,
     },
+    /// Erases people with everything of their profiles, from every store and every backup; prints a receipt per store.
+    ///
+    /// Example: maschinenraum erase --id email=ann@example.com --reason "Art. 17 request 2026-118"
+    Erase(crate::command::erase::Erase),
+    /// Trains every model anew that learned from people who were erased since; exit code 1 where a gate lets none through.
+    Retrain {
+        /// Only say which; exit code 1 where there is one.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Keys: renewed, copied; pseudonyms by purpose.
+    #[command(subcommand)]
+    Vault(crate::command::vault::Vault),
     /// Does the main job once, from records to a measured uplift, on a synthetic shop or on the Complete Journey data.
     Demo(Demo),
 }

@@ -14,6 +14,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     let cli = cli::Cli::parse();
+    // Keys lie in memory: no image of it on a disk.
+    vault::no_core_dumps();
     out::start_logging(cli.verbose, cli.log_json);
     match command::run(cli) {
         Ok(code) => code.into(),

@@ -181,10 +181,12 @@ fn a_backup_comes_back_with_its_key_and_says_what_it_lacks_without() {
     check(&project, &["backup", "../backup"], 0, &["the master key is not in it"]);
     check(&project, &["backup", "../backup"], 3, &["MR7009", "not empty"]);
 
-    check(dir.path(), &["-C", "again", "restore", "backup"], 0, &["put the master key"]);
+    check(dir.path(), &["-C", "again", "restore", "backup"], 0, &["put master key and anchor"]);
     check(dir.path(), &["-C", "again", "restore", "backup"], 3, &["MR7009"]);
     check(dir.path(), &["-C", "again", "status"], 3, &["MR3003", "master.key"]);
     std::fs::copy(project.join("master.key"), dir.path().join("again/master.key")).unwrap();
+    check(dir.path(), &["-C", "again", "status"], 3, &["MR3302", "root.anchor"]);
+    std::fs::copy(project.join("root.anchor"), dir.path().join("again/root.anchor")).unwrap();
     let after = check(dir.path(), &["-C", "again", "replay", "--verify"], 0, &["the same:"]);
     let live = |ran: &Ran| ran.out.lines().next().map(str::to_owned);
     assert_eq!(live(&before), live(&after), "the restored state is another");

@@ -23,6 +23,7 @@ mod cors;
 mod credentials;
 mod deciding;
 mod door;
+mod erasing;
 mod error;
 mod explaining;
 mod explanation;

@@ -165,6 +165,22 @@ impl Tables {
         Ok(())
     }
 
+    /// Forgets a subject's rows (LAW 4). Returns how many were removed.
+    ///
+    /// # Errors
+    /// [`store::Error`]
+    pub fn forget(&mut self, subject: Subject, views: &Views) -> Result<u64, store::Error> {
+        let mut n_rows = 0;
+        for view in views.iter() {
+            let key = Key { subject, view: view.inner().id };
+            let table = self.table(view);
+            n_rows += u64::from(table.get(&key)?.is_some());
+            // Also where it no longer opens: its bytes may be there.
+            table.remove(&key);
+        }
+        Ok(n_rows)
+    }
+
     fn add(&mut self, view: &View, bound: &Bound<'_>) -> Result<(), store::Error> {
         let inner = view.inner();
         let mut row = std::mem::take(&mut self.row);

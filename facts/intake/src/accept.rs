@@ -220,6 +220,11 @@ impl Intake {
         }
     }
 
+    /// Links are told anew when their identifiers come next: after an erasure the graph may have lost them.
+    pub fn forget_links(&self) {
+        *self.linked.lock() = Lately::new(N_LINKED);
+    }
+
     /// Under whose key the sealed parts lie. What belongs to nobody is sealed under a key of its stream.
     fn owner(&self, judged: &Judged) -> Subject {
         if !judged.subject.is_none() {

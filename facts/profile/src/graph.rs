@@ -154,6 +154,21 @@ impl Component {
         part
     }
 
+    /// What is left without some members: the parts that links still hold together, one of a single member each where
+    /// nothing does.
+    pub(crate) fn without(&self, gone: &BTreeSet<Subject>) -> Vec<Component> {
+        let mut left: BTreeSet<Subject> = self.members.keys().filter(|m| !gone.contains(m)).copied().collect();
+        let mut parts = Vec::new();
+        while let Some(first) = left.pop_first() {
+            let part = self.part(first, None, gone);
+            part.members.keys().for_each(|member| {
+                left.remove(member);
+            });
+            parts.push(part);
+        }
+        parts
+    }
+
     /// Which of two parts is older: whose first link was known first; who is alone comes last.
     pub(crate) fn age(&self) -> (bool, Option<(Instant, RecordId)>, Option<Subject>) {
         let first = self.edges.first();

@@ -95,6 +95,17 @@ impl Hand {
         self.done.iter().any(|done| done.other.is_none() && done.stands(t))
     }
 
+    /// With whom it was ever put together.
+    pub(crate) fn ever(&self) -> impl Iterator<Item = Subject> {
+        self.done.iter().filter_map(|done| done.other)
+    }
+
+    /// Forgets what was done with `other`; true where nothing is left.
+    pub(crate) fn forget(&mut self, other: Subject) -> bool {
+        self.done.retain(|done| done.other != Some(other));
+        self.done.is_empty()
+    }
+
     fn others(&self, t: Option<Instant>) -> impl Iterator<Item = Subject> {
         self.done.iter().filter(move |done| done.stands(t)).filter_map(|done| done.other)
     }

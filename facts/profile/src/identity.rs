@@ -26,12 +26,12 @@ pub struct Members {
 /// The identity graph, in the tables of the control partition.
 pub struct Identities {
     /// The profile of each linked subject. A subject not in here is alone.
-    profiles: Table<Subject, Subject>,
-    components: Table<Subject, Component>,
+    pub(crate) profiles: Table<Subject, Subject>,
+    pub(crate) components: Table<Subject, Component>,
     /// What was done by hand, by whom it was done to.
     pub(crate) hands: Table<Subject, Hand>,
     /// How often an identifier was left out because a limit would have been broken.
-    shared: Table<Subject, Shared>,
+    pub(crate) shared: Table<Subject, Shared>,
     /// Households, accounts: who belongs to them.
     pub(crate) entities: Table<Subject, Entity>,
     /// What a subject belongs to.

@@ -14,6 +14,7 @@
 
 mod audience;
 mod error;
+mod forget;
 mod graph;
 mod hands;
 #[cfg(test)]

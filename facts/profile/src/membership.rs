@@ -79,6 +79,19 @@ pub(crate) struct Entity {
     n_left_out: u64,
 }
 
+impl Entity {
+    /// Who was ever said to belong to it.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Subject> {
+        self.members.keys().copied()
+    }
+
+    /// Forgets what was said of a member; true where nobody is left.
+    pub(crate) fn forget(&mut self, member: Subject) -> bool {
+        self.members.remove(&member);
+        self.members.is_empty()
+    }
+}
+
 /// The entities of a subject, with their types.
 pub(crate) type Belongs = BTreeMap<Subject, Box<str>>;
 

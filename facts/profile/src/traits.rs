@@ -27,6 +27,22 @@ pub(crate) type Rows = BTreeMap<Box<str>, Vec<Row>>;
 /// for a grant.
 pub struct OpaqueTraits(pub(crate) Arc<Rows>);
 
+impl OpaqueTraits {
+    /// Only the words of which `keep` says so, by trait and stream: what a purpose may not see is not there.
+    #[must_use]
+    pub fn only(self, keep: impl Fn(&str, &str) -> bool) -> Self {
+        let is_kept = |name: &str, word: &Row| keep(name, word.stream.as_str());
+        if self.0.iter().all(|(name, words)| words.iter().all(|word| is_kept(name, word))) {
+            return self;
+        }
+        let rows = self.0.iter().filter_map(|(name, words)| {
+            let words: Vec<Row> = words.iter().filter(|word| is_kept(name, word)).cloned().collect();
+            (!words.is_empty()).then(|| (name.clone(), words))
+        });
+        Self(Arc::new(rows.collect()))
+    }
+}
+
 /// Where traits of subjects are looked up; the house has one that finds the right partition.
 pub trait TraitView {
     /// The traits of `subject`; `None` where nothing is known.
@@ -39,7 +55,7 @@ pub trait TraitView {
 /// The traits of one partition's subjects. Personal fields are among them, so all are sealed under the
 /// subject's key: derived values inherit their inputs' classification.
 pub struct TraitTables {
-    traits: Table<Subject, Rows>,
+    pub(crate) traits: Table<Subject, Rows>,
 }
 
 impl TraitTables {

@@ -50,6 +50,9 @@ impl Error {
     }
 }
 
+/// How long a compaction waits for what is in memory to be written.
+const FLUSHED: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// One change: a key and its new value, or `None` to remove it.
 pub type Write = (Vec<u8>, Option<Vec<u8>>);
 
@@ -171,7 +174,12 @@ impl Database {
         match &*self.backend {
             Backend::Disk { state, path, .. } => {
                 let engine = |source| Error::Engine { path: path.clone(), source };
-                state.rotate_memtable_and_wait().map_err(engine)?;
+                state.rotate_memtable().map_err(engine)?;
+                // Written by a thread of the engine's own. Where it does not come to it, what is compacted is what it wrote so far.
+                let deadline = std::time::Instant::now() + FLUSHED;
+                while state.sealed_memtable_count() > 0 && std::time::Instant::now() < deadline {
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
                 state.major_compact().map_err(engine)
             }
             Backend::Memory(_) => Ok(()),

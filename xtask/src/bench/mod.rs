@@ -4,6 +4,7 @@ mod asof;
 mod capture;
 mod contracts;
 mod decide;
+mod erase;
 mod huge;
 mod intake;
 mod load;
@@ -32,6 +33,7 @@ pub fn run(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
         profile::items(),
         contracts::items(),
         segment::items(),
+        erase::items(),
         asof::items(),
         huge::items(),
     ]

@@ -2,6 +2,8 @@
 
 mod audit;
 mod consent;
+mod erasing;
+mod retraining;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -14,7 +16,7 @@ use crate::table::Item;
 
 /// In the order of the acceptance list.
 pub fn items() -> Vec<Item> {
-    vec![audit::ITEM, consent::LEDGER, consent::WITHDRAWAL]
+    vec![erasing::ITEM, audit::ITEM, consent::LEDGER, consent::WITHDRAWAL, retraining::ITEM]
 }
 
 /// An empty folder for what an item leaves behind; what an earlier run left is removed.

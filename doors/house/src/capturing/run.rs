@@ -298,6 +298,8 @@ impl Work<'_> {
     ) -> Result<(), Error> {
         let house = self.house;
         let state = self.state.as_ref().ok_or_else(missing)?;
+        // An erasure waits for the batch, or the batch for the erasure.
+        let _turn = house.chunk_turn();
         let flight = house.clock().arrive();
         let source = Some(SourceName::new(&self.name));
         let arrival = Arrival { received_at: flight.known_at(), batch: None, source };

@@ -163,6 +163,13 @@ pub fn load_instance(
     if let Some((from, to)) = master.zip(key_file(&settings, project)) {
         std::fs::copy(from, &to).map_err(|e| Error::Directory { path: to, reason: e.to_string() })?;
     }
+    // The anchor of its root lies beside the master key, and is no part of what was exported either.
+    if let Some((from, name)) = master.zip(settings.vault.anchor.file_name()) {
+        let (from, to) = (from.with_file_name(name), project.join(&settings.vault.anchor));
+        if from.exists() && !to.exists() {
+            copy(&from, &to).map_err(&told)?;
+        }
+    }
     let folded = fold(project, &layout, &journal, n_partitions);
     journal.close();
     Ok(InstanceLoaded { exported, n_partitions, digest: folded? })

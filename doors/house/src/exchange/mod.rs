@@ -294,6 +294,9 @@ impl House {
             if failed.is_some() || is_undone || !streams.contains(record.stream.as_str()) {
                 return Ok(());
             }
+            if self.hides(&record) {
+                return Ok(());
+            }
             if seen.insert(record.id)
                 && let Err(error) = visit(&record)
             {

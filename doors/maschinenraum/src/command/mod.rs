@@ -9,6 +9,7 @@ mod data;
 mod decisions;
 mod demo;
 mod demo_cj;
+pub mod erase;
 mod exchange;
 pub mod features;
 pub mod jobs;
@@ -20,6 +21,7 @@ mod quality;
 mod running;
 pub mod segments;
 pub mod sources;
+pub mod vault;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -77,10 +79,13 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::People(args) => people::run(&ctx, &args),
         Command::Segments(args) => segments::run(&ctx, &args),
         Command::Audit(args) => self::audit::run(&ctx, &args),
+        Command::Erase(args) => erase::erase(&ctx, &args),
+        Command::Retrain { dry_run } => erase::retrain(&ctx, dry_run),
+        Command::Vault(args) => vault::run(&ctx, &args),
         Command::Keys(args) => running::keys(&ctx, args),
         Command::Status => running::status(&ctx),
         Command::Backup { to, server } => running::backup(&ctx, &to, server.as_deref()),
-        Command::Restore { from } => running::restore(&ctx, &from),
+        Command::Restore { from, keys } => running::restore(&ctx, &from, keys.as_deref()),
         Command::Demo(args) => demo::run(&ctx, &args),
     }
 }

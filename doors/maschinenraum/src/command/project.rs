@@ -24,7 +24,7 @@ pub fn init(args: &Init) -> anyhow::Result<Code> {
         std::fs::create_dir_all(args.dir.join(folder))
             .with_context(|| format!("cannot make `{}`", args.dir.join(folder).display()))?;
     }
-    std::fs::write(args.dir.join(".gitignore"), "/data/\n/master.key\n")?;
+    std::fs::write(args.dir.join(".gitignore"), "/data/\n/master.key\n/root.anchor\n")?;
     let mut text = DEFAULTS.to_owned();
     let mut written = vec!["maschinenraum.toml".to_owned(), ".gitignore".to_owned()];
     if let Some(from) = &args.from {

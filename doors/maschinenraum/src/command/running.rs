@@ -163,10 +163,15 @@ pub fn backup(ctx: &Ctx, to: &Path, server: Option<&str>) -> anyhow::Result<Code
 }
 
 /// Puts a backup back.
-pub fn restore(ctx: &Ctx, from: &Path) -> anyhow::Result<Code> {
+pub fn restore(ctx: &Ctx, from: &Path, keys: Option<&Path>) -> anyhow::Result<Code> {
     std::fs::create_dir_all(&ctx.project)?;
     house::restore(from, &ctx.project)?;
-    out::say("restored; put the master key in its place, the next command folds the state anew");
+    if let Some(keys) = keys {
+        house::restore_keys(keys, &ctx.project)?;
+        out::say("restored; put the master key in its place, the next command folds the state anew");
+    } else {
+        out::say("restored; put master key and anchor in their place, the next command folds the state anew");
+    }
     Ok(Code::Fine)
 }
 
