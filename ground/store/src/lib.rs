@@ -9,6 +9,7 @@ mod database;
 mod digest;
 mod fold;
 mod key;
+mod lately;
 mod table;
 
 pub use database::{Database, Error, Write};

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::lately::Lately;
 use crate::{Database, Digest, Error, Key, Seal, Write};
 
 /// What a table can hold. Stored with postcard: fields are told apart by their order, so a changed type needs
@@ -65,6 +66,8 @@ pub struct Table<K: Key, V: Value> {
     dirty: Vec<K>,
     /// Drained, but perhaps not yet in the database.
     in_flight: Vec<K>,
+    /// Read without being made hot: as the database has it, as long as the key is not hot.
+    lately: Lately<K, V>,
 }
 
 impl<K: Key, V: Value> Table<K, V> {
@@ -82,6 +85,7 @@ impl<K: Key, V: Value> Table<K, V> {
             hot: FxHashMap::default(),
             dirty: Vec::new(),
             in_flight: Vec::new(),
+            lately: Lately::default(),
         }
     }
 
@@ -139,10 +143,15 @@ impl<K: Key, V: Value> Table<K, V> {
     /// # Errors
     /// [`Error`] where the store fails.
     pub fn peek(&self, key: &K) -> Result<Option<Arc<V>>, Error> {
-        match self.hot.get(key) {
-            Some(slot) => Ok(slot.value.clone()),
-            None => Ok(self.load(key)?.map(Arc::new)),
+        if let Some(slot) = self.hot.get(key) {
+            return Ok(slot.value.clone());
         }
+        if let Some(known) = self.lately.get(key) {
+            return Ok(known);
+        }
+        let value = self.load(key)?.map(Arc::new);
+        self.lately.put(key.clone(), value.clone());
+        Ok(value)
     }
 
     /// Visits all entries in order of their keys' bytes, hot changes included.
@@ -201,6 +210,7 @@ impl<K: Key, V: Value> Table<K, V> {
     fn slot(&mut self, key: &K) -> Result<&mut Slot<V>, Error> {
         if !self.hot.contains_key(key) {
             let value = self.load(key)?.map(Arc::new);
+            self.lately.forget(key);
             self.hot.insert(key.clone(), Slot { value, dirty: false, used: true });
         }
         let slot = self.hot.entry(key.clone()).or_insert(Slot { value: None, dirty: false, used: true });
@@ -209,6 +219,7 @@ impl<K: Key, V: Value> Table<K, V> {
     }
 
     fn set(&mut self, key: K, value: Option<Arc<V>>) {
+        self.lately.forget(&key);
         let slot = self.hot.entry(key.clone()).or_insert(Slot { value: None, dirty: false, used: true });
         slot.value = value;
         slot.used = true;
