@@ -66,7 +66,7 @@ impl House {
             Action::Decide,
             &use_case.purpose,
             &members.subjects,
-            self,
+            &self.reading(self.project().seen.of_use_case(&use_case.name)),
             self.purposes(),
             now,
         )?;
@@ -264,6 +264,7 @@ impl House {
     /// Whatever the journal or the state says.
     pub fn do_chores(&self) -> Result<usize, Error> {
         self.checkpoint_soon();
+        self.tell_denials()?;
         let now = self.now();
         let mut due = Vec::new();
         for index in 0..self.engine().n_partitions() {

@@ -48,7 +48,7 @@ impl House {
         claim: &str,
         mut hand: impl FnMut(&Delivery) -> Handed,
     ) -> Result<Delivered, Error> {
-        let sender = Principal::new(claim, [Scope::Send]);
+        let sender = roles::Roles::part(claim, &[Scope::Send]);
         let mut done = Delivered::default();
         for index in 0..self.n_partitions() {
             let open = self.open_reservations(Partition(index))?;

@@ -258,6 +258,9 @@ pub enum Error {
     /// No grant; see its message.
     #[error(transparent)]
     Denied(#[from] policy::Denied),
+    /// Roles; see its message.
+    #[error(transparent)]
+    Roles(#[from] roles::Error),
     /// No key; see its message.
     #[error(transparent)]
     Key(#[from] policy::KeyRefused),
@@ -360,6 +363,8 @@ impl Error {
             ) => Kind::Conflict,
             Self::Consent(_) | Self::Tcf(_) | Self::Signal { .. } => Kind::Invalid,
             Self::Denied(_) => Kind::Forbidden,
+            Self::Roles(roles::Error::UnknownRole { .. }) => Kind::Invalid,
+            Self::Roles(_) => Kind::Forbidden,
             Self::UnknownUseCase { .. }
             | Self::UnknownModel { .. }
             | Self::UnknownView { .. }
@@ -488,6 +493,7 @@ impl Error {
             Self::Backup { .. } => "MR7009",
             Self::Delivery { .. } => "MR5042",
             Self::Denied(error) => error.code(),
+            Self::Roles(error) => error.code(),
             Self::Key(error) => error.code(),
             Self::Consent(error) => error.code(),
             Self::Tcf(error) => error.code(),

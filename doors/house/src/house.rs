@@ -11,7 +11,7 @@ use event::{Instant, Partition, Record, RecordId, Span, StreamName, Subject, Ver
 use intake::Intake;
 use journal::Journal;
 use parking_lot::{Mutex, MutexGuard};
-use policy::{ConsentView, Purposes, Standing};
+use policy::{Action, ConsentView, Denied, Principal, Purposes, Standing};
 use process::{Engine, Options, Receipt};
 use profile::{Members, OpaqueTraits, TraitView};
 use registry::Blobs;
@@ -66,6 +66,7 @@ pub struct House {
     pub(crate) capture_desk: crate::capturing::Desk,
     pub(crate) segment_desk: crate::segments::Desk,
     pub(crate) source_desk: crate::sources::Desk,
+    pub(crate) role_desk: crate::permitting::Desk,
     pub(crate) confirming: Mutex<()>,
     pub(crate) erase_desk: crate::erasing::Desk,
     started_at: Instant,
@@ -123,6 +124,7 @@ impl House {
             capture_desk: crate::capturing::Desk::default(),
             segment_desk: crate::segments::Desk::default(),
             source_desk: crate::sources::Desk::default(),
+            role_desk: crate::permitting::Desk::default(),
             confirming: Mutex::default(),
             erase_desk: crate::erasing::Desk::default(),
             turns: (0..N_TURNS).map(|_| Mutex::default()).collect(),
@@ -139,6 +141,7 @@ impl House {
         house.set_clock_floor()?;
         house.settle_applied().inspect_err(|_| house.close())?;
         house.open_audit().inspect_err(|_| house.close())?;
+        house.settle_policies()?;
         house.set_budgets()?;
         house.complete_erasures()?;
         house.do_chores()?;
@@ -147,6 +150,9 @@ impl House {
 
     /// Stops folding, commits, and closes the journal.
     pub fn close(&self) {
+        if let Err(error) = self.tell_denials() {
+            tracing::warn!(%error, "denials are not in the audit log");
+        }
         self.checkpoint_last();
         self.engine.stop();
         self.engine.journal().close();
@@ -421,6 +427,11 @@ impl ConsentView for House {
         let look = |rooms: &Rooms| rooms.consents.standing(subject);
         self.engine.read(self.partition_of(subject), look).unwrap_or(Ok(None))
     }
+
+    fn may(&self, who: &Principal, action: Action, purpose: &str) -> Result<(), Denied> {
+        // Where nobody said which fields are read, they are about a person.
+        self.allow(who, action, purpose, roles::Classes::PERSONAL)
+    }
 }
 
 impl TraitView for House {
@@ -489,7 +500,7 @@ pub(crate) fn fingerprint(project: &Project, layout: &Layout) -> Result<String, 
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     };
-    add("folds 9");
+    add("folds 12");
     for contract in project.contracts.iter() {
         add(contract.yaml());
     }

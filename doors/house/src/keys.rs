@@ -30,14 +30,36 @@ impl House {
         scopes: &[Scope],
         expires: Option<Instant>,
     ) -> Result<NewKey, Error> {
-        let issued = ApiKey::issue(name, scopes, self.now(), expires)?;
-        let KeyEvent::Created(key) = &issued.event else {
+        self.create_key_in(by, name, scopes, None, expires)
+    }
+
+    /// As [`House::create_key`], in a role: its policies say what the key may do, and its scopes limit that further. No
+    /// scopes: those that the role opens.
+    ///
+    /// # Errors
+    /// As [`House::create_key`]; [`Error::Roles`] where there is no such role.
+    pub fn create_key_in(
+        &self,
+        by: &str,
+        name: &str,
+        scopes: &[Scope],
+        role: Option<&str>,
+        expires: Option<Instant>,
+    ) -> Result<NewKey, Error> {
+        let opened = match role {
+            Some(role) => self.roles().person(name, &[role.to_owned()])?.scopes().to_vec(),
+            None => Vec::new(),
+        };
+        let scopes = if scopes.is_empty() { opened.as_slice() } else { scopes };
+        let mut issued = ApiKey::issue(name, scopes, self.now(), expires)?;
+        let KeyEvent::Created(key) = &mut issued.event else {
             return Err(Error::Internal { reason: "a new key is none".to_owned() });
         };
+        key.role = role.map(str::to_owned);
         let id = key.id.clone();
         let record = RecordId::external(KEYS, format!("created {id}").as_bytes());
         let act = Act {
-            detail: json!({ "key": id, "name": name, "scopes": scopes, "expires": expires }),
+            detail: json!({ "key": id, "name": name, "scopes": scopes, "role": role, "expires": expires }),
             ..Act::new("key.issue", by)
         };
         self.append_audited(&act, KEYS, Subject::NONE, record, None, issued.event.to_payload())?;
@@ -75,6 +97,8 @@ impl House {
     /// [`Error::Key`]
     pub fn authenticate(&self, text: &str) -> Result<Principal, Error> {
         let now = self.now();
-        Ok(self.in_control(|rooms| Ok(rooms.keys.verify(text, now)))??)
+        let holder = self.in_control(|rooms| Ok(rooms.keys.verify(text, now)))??;
+        // What the policies do not open stays shut, whatever the key says.
+        Ok(self.roles().admit(holder))
     }
 }

@@ -7,10 +7,12 @@ use event::{Instant, Subject};
 use feature::{Held, Shelf, Values, View};
 use policy::{Action, Grant, Principal};
 use profile::{Profile, Profiles};
+use roles::Classes;
 use serde_json::Value;
 
 use crate::Error;
 use crate::house::{House, Identifier};
+use crate::permitting::SeenTraits;
 use crate::rooms::Rooms;
 use crate::segments::Person;
 
@@ -33,15 +35,20 @@ impl House {
         purpose: &str,
     ) -> Result<Profile, Error> {
         let subject = self.subject(identifier)?;
-        let grant = self.grant(principal, Action::ReadProfile, purpose, subject)?;
+        let (members, now) = (self.members(subject)?.subjects, self.clock().settled());
+        let reading = self.reading(self.project().seen.of_traits(purpose));
+        let (action, purposes) = (Action::ReadProfile, self.purposes());
+        let grant = policy::authorize(principal, action, purpose, &members, &reading, purposes, now)?;
         self.read_profile(&grant, subject)
     }
 
     pub(crate) fn read_profile(&self, grant: &Grant, subject: Subject) -> Result<Profile, Error> {
         // Traits of members lie in other partitions than the graph: the graph is read first, then each of them, so
         // that no two partitions are locked at once.
+        // What the purpose does not see is not there (GDPR article 5(1)(c)).
+        let traits = SeenTraits { traits: self, house: self, purpose: grant.purpose() };
         let look = |rooms: &Rooms| {
-            Ok(Profiles::new(&rooms.identities, self).by(&self.project().rules.traits).read(grant, subject))
+            Ok(Profiles::new(&rooms.identities, &traits).by(&self.project().rules.traits).read(grant, subject))
         };
         Ok(self.in_control(look)??)
     }
@@ -76,10 +83,19 @@ impl House {
     ) -> Result<(Instant, Vec<Values>), Error> {
         let subject = self.subject(identifier)?;
         let at = self.clock().settled();
-        let grant = self.grant(principal, Action::ReadFeatures, purpose, subject)?;
         let members = self.members(subject)?.subjects;
+        let seen = &self.project().seen;
+        let classes = views.iter().map(|name| Ok(seen.of_view(purpose, self.view(name)?)));
+        let classes = classes.collect::<Result<Vec<_>, Error>>()?.into_iter().fold(Classes::default(), Classes::and);
+        let (action, purposes) = (Action::ReadFeatures, self.purposes());
+        let reading = self.reading(classes);
+        let grant = policy::authorize(principal, action, purpose, &members, &reading, purposes, at)?;
         let mut person = Person::new(self, &grant, &members, at);
-        let values = views.iter().map(|name| person.view(self.view(name)?, context));
+        let values = views.iter().map(|name| {
+            let values = person.view(self.view(name)?, context)?;
+            let view = values.view().clone();
+            Ok(values.only(|feature| seen.sees_feature(purpose, &view, feature)))
+        });
         let values = values.collect::<Result<_, Error>>()?;
         Ok((at, values))
     }

@@ -38,6 +38,10 @@ pub struct Project {
     pub notices: policy::Notices,
     /// `segments/*.yaml`
     pub segments: Vec<profile::Segment>,
+    /// Roles, and `policies/*.cedar`
+    pub roles: roles::Roles,
+    /// What each purpose may see.
+    pub(crate) seen: crate::permitting::Seen,
     /// Rules of identity resolution.
     pub rules: profile::Rules,
     /// Where the house's clock starts; `None`: the machine's time.
@@ -75,9 +79,27 @@ impl Project {
             },
         };
         let dir = dir.to_path_buf();
-        let project =
-            Self { dir, settings, contracts, views, models, use_cases, jobs, notices, segments, rules, starts_at };
+        let mut project = Self {
+            roles: roles::Roles::built_in(&Purposes::default()),
+            seen: crate::permitting::Seen::default(),
+            dir,
+            settings,
+            contracts,
+            views,
+            models,
+            use_cases,
+            jobs,
+            notices,
+            segments,
+            rules,
+            starts_at,
+        };
         project.check_references(&mut findings);
+        let purposes = project.read_purposes(&mut Vec::new());
+        project.roles =
+            crate::permitting::read_policies(&project.dir, &project.settings, &purposes, &mut findings);
+        project.seen = crate::permitting::Seen::new(&project);
+        project.seen.check(&project, &mut findings);
         crate::segments::check(&project, &mut findings);
         project.missing_context(&mut findings);
         crate::naming::check(&project.settings.naming, &project.contracts, &mut findings);

@@ -44,6 +44,10 @@ pub struct Settings {
     pub naming: crate::naming::Naming,
     /// Named reasons for processing.
     pub purposes: BTreeMap<String, Purpose>,
+    /// Roles of the project's own.
+    pub policies: crate::permitting::PolicySettings,
+    /// How people come in.
+    pub login: crate::permitting::LoginSettings,
     /// What signals of consent tools mean.
     pub consent: crate::consenting::ConsentSettings,
 }
@@ -186,6 +190,9 @@ pub struct Purpose {
     /// Whether a yes counts only once it is confirmed.
     #[serde(default)]
     pub double_opt_in: bool,
+    /// The fields that it sees, as `orders`, `orders.total`; without a list: those of every stream whose contract names it.
+    #[serde(default)]
+    pub fields: Option<Vec<String>>,
 }
 
 /// A settings file that cannot be used.

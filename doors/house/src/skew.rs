@@ -290,7 +290,7 @@ impl House {
 
     /// Compares again and again, until `stopping` says so.
     pub fn watch_skew(&self, stopping: &AtomicBool) {
-        let principal = Principal::new("skew watch", Scope::ALL);
+        let principal = roles::Roles::part("skew watch", &Scope::ALL);
         let mut waited = EVERY;
         while !stopping.load(Ordering::Acquire) {
             if waited >= EVERY {

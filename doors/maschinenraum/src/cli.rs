@@ -274,6 +274,11 @@ pub enum Command {
     /// API keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Who may do what for which purpose: the policies in force, what they say to a question, their tests.
+    ///
+    /// Example: maschinenraum roles ask --role marketer export --purpose email_marketing --class special
+    #[command(subcommand)]
+    Roles(crate::command::roles::Roles),
     /// How the instance is: streams, counts, lag, budgets.
     Status,
     /// Copies the instance into an empty directory; the master key is not in it.
@@ -396,9 +401,12 @@ pub enum Keys {
     Create {
         /// Whose it is.
         name: String,
-        /// What it may do; may be given often: track, consent, read, decide, train, send, export, jobs, admin.
-        #[arg(long = "scope", required = true)]
+        /// What it may do; may be given often: track, consent, read, decide, train, send, export, jobs, protect, admin.
+        #[arg(long = "scope", required_unless_present = "role")]
         scopes: Vec<String>,
+        /// Its role; without one it follows from the scopes. With a role and no scope: whatever the role opens.
+        #[arg(long)]
+        role: Option<String>,
         /// Days until it expires.
         #[arg(long)]
         days: Option<i64>,

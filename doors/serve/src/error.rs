@@ -36,6 +36,12 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// MR3410, explained in docs/errors/MR3410.md
+    #[error("people cannot log in here: {reason}")]
+    Login {
+        /// What is missing.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -46,6 +52,7 @@ impl Error {
             Self::Tls { .. } => "MR7041",
             Self::Collector { .. } => "MR7042",
             Self::Runtime { .. } => "MR7043",
+            Self::Login { .. } => "MR3410",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::body;
 use crate::credentials;
 use crate::gate::Asked;
+use crate::login::Login;
 use crate::problem::Problem;
 use crate::rate::Rates;
 use crate::refusal::Refusal;
@@ -34,6 +35,8 @@ pub(crate) type Authenticate = Box<dyn Fn(&str) -> Result<Principal, Problem> + 
 pub(crate) struct Caller {
     /// What it may do.
     pub principal: Arc<Principal>,
+    /// Until when, in seconds since 1970: where it is a person's session.
+    pub ends: Option<i64>,
     key: Arc<str>,
 }
 
@@ -41,6 +44,7 @@ pub(crate) struct Caller {
 pub(crate) struct Keeper {
     authenticate: Authenticate,
     rates: Rates,
+    login: Option<Arc<Login>>,
     remembered: Mutex<HashMap<[u8; 32], (Instant, Caller)>>,
 }
 
@@ -58,7 +62,31 @@ pub(crate) struct Demand {
 impl Keeper {
     /// Verifies through `authenticate`, within `rates`.
     pub(crate) fn new(authenticate: Authenticate, rates: Rates) -> Self {
-        Self { authenticate, rates, remembered: Mutex::default() }
+        Self { authenticate, rates, login: None, remembered: Mutex::default() }
+    }
+
+    /// Lets people in as well.
+    pub(crate) fn with_login(self, login: Option<Login>) -> Self {
+        Self { login: login.map(Arc::new), ..self }
+    }
+
+    /// How people come in, if they do.
+    pub(crate) fn login(&self) -> Option<Arc<Login>> {
+        self.login.clone()
+    }
+
+    /// Who asks, by key or by session, whatever it may do.
+    pub(crate) async fn recognise(
+        self: &Arc<Self>,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Option<Caller>, Problem> {
+        if let Some(secret) = credentials::from_headers(headers)? {
+            return self.verify(secret).await.map(Some);
+        }
+        let Some(login) = &self.login else { return Ok(None) };
+        let session = login.session(method, headers)?;
+        Ok(session.map(|session| Caller { principal: session.who, ends: Some(session.ends), key: session.id }))
     }
 
     /// Lets the holder of `secret` in for `scope`, once.
@@ -68,6 +96,11 @@ impl Keeper {
         scope: Scope,
     ) -> Result<Caller, Problem> {
         let caller = self.verify(secret).await?;
+        self.check(&caller, scope)?;
+        Ok(caller)
+    }
+
+    fn check(&self, caller: &Caller, scope: Scope) -> Result<(), Problem> {
         let name = || caller.principal.name().to_owned();
         if !caller.principal.has(scope) {
             return Err(Refusal::Scope { name: name(), scope: scope.as_str() }.into());
@@ -76,7 +109,7 @@ impl Keeper {
             let wait_s = wait.as_millis().div_ceil(1_000).max(1) as u64;
             Refusal::TooMany { name: name(), per_second: self.rates.per_second(), wait_s }
         })?;
-        Ok(caller)
+        Ok(())
     }
 
     async fn verify(self: &Arc<Self>, secret: Zeroizing<String>) -> Result<Caller, Problem> {
@@ -94,7 +127,7 @@ impl Keeper {
             Ok::<(Principal, Arc<str>), Problem>((principal, credentials::public_part(&secret).into()))
         });
         let (principal, key) = verified.await.map_err(|_| Problem::from(Refusal::Closing))??;
-        let caller = Caller { principal: Arc::new(principal), key };
+        let caller = Caller { principal: Arc::new(principal), ends: None, key };
         let mut remembered = self.remembered.lock();
         if remembered.len() >= MAX_REMEMBERED {
             remembered.clear();
@@ -111,7 +144,7 @@ impl Keeper {
 
 /// The layer around each route that needs a key.
 pub(crate) async fn guard(State(demand): State<Demand>, mut request: Request, next: Next) -> Response {
-    let admitted = match of_headers(&demand, request.headers()).await {
+    let admitted = match of_headers(&demand, request.method(), request.headers()).await {
         Ok(admitted) => admitted,
         Err(problem) => {
             body::drain(request.into_body()).await;
@@ -129,9 +162,13 @@ pub(crate) async fn guard(State(demand): State<Demand>, mut request: Request, ne
     response
 }
 
-async fn of_headers(demand: &Demand, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
-    match credentials::from_headers(headers)? {
-        Some(secret) => demand.keeper.admit(secret, demand.scope).await.map(Some),
+async fn of_headers(
+    demand: &Demand,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Option<Caller>, Problem> {
+    match demand.keeper.recognise(method, headers).await? {
+        Some(caller) => demand.keeper.check(&caller, demand.scope).map(|()| Some(caller)),
         None if demand.or_in_body => Ok(None),
         None => Err(Refusal::NoKey.into()),
     }

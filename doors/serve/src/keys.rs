@@ -29,6 +29,8 @@ struct Key {
     name: String,
     /// What it may do.
     scopes: Vec<&'static str>,
+    /// Its role; null where it follows from the scopes.
+    role: Option<String>,
     /// Since when it is valid.
     #[schema(format = DateTime)]
     created: String,
@@ -47,6 +49,7 @@ pub(crate) async fn list(State(door): State<Arc<Door>>, id: RequestId) -> Result
         id: key.id,
         name: key.name,
         scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
+        role: key.role,
         created: key.created.to_string(),
         expires: key.expires.map(|at| at.to_string()),
         revoked: revoked.map(|at| at.to_string()),
@@ -60,8 +63,12 @@ pub(crate) async fn list(State(door): State<Arc<Door>>, id: RequestId) -> Result
 pub(crate) struct KeyAsked {
     /// Whose it is, for people.
     name: String,
-    /// What it may do: `track`, `consent`, `read`, `decide`, `train`, `send`, `export`, `admin`.
+    /// What it may do: `track`, `consent`, `read`, `decide`, `train`, `send`, `export`, `jobs`, `protect`, `admin`; with a
+    /// role, none means whatever the role opens.
+    #[serde(default)]
     scopes: Vec<String>,
+    /// Its role; without one it follows from the scopes.
+    role: Option<String>,
     /// From when on it is not valid; never where it is left out.
     #[schema(format = DateTime)]
     expires: Option<String>,
@@ -87,8 +94,8 @@ pub(crate) async fn create(
     let scopes =
         asked.scopes.iter().map(|scope| scope.parse::<Scope>().map_err(|e| wrong(format!("scopes: {e}"))));
     let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
-    if scopes.is_empty() || asked.name.trim().is_empty() {
-        return Err(wrong("a key needs a name and at least one scope".to_owned()));
+    if (scopes.is_empty() && asked.role.is_none()) || asked.name.trim().is_empty() {
+        return Err(wrong("a key needs a name, and at least one scope or a role".to_owned()));
     }
     let expires = door::instant("expires", asked.expires.as_deref())?;
     let made = door.ask(&id, move |house| {

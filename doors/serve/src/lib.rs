@@ -35,12 +35,14 @@ mod keeper;
 mod keys;
 mod lake;
 mod lineage;
+mod login;
 mod merging;
 mod metrics;
 mod models;
 mod operate;
 mod otlp;
 mod people;
+mod policies;
 mod problem;
 mod quality;
 mod rate;
@@ -107,7 +109,9 @@ pub fn start(house: Arc<House>, settings: &Settings) -> Result<Running, Error> {
     let authenticate =
         move |secret: &str| authenticator.authenticate(secret).map_err(|error| (&error).into());
     let rates = Rates::new(settings.rate_per_second, settings.rate_burst);
-    let keeper = Arc::new(Keeper::new(Box::new(authenticate), rates));
+    let login =
+        login::Login::of(&house).map_err(|refused| Error::Login { reason: refused.to_string() })?;
+    let keeper = Arc::new(Keeper::new(Box::new(authenticate), rates).with_login(login));
     let table = api::table(Arc::clone(&keeper));
     let exporter = settings.otlp.as_deref().map(Exporter::start).transpose()?;
     let gate = Arc::new(Gate::new(settings, table.names(), table.for_browsers(), exporter));

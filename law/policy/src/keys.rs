@@ -37,6 +37,9 @@ pub struct ApiKey {
     pub created: Instant,
     /// From when on it is not.
     pub expires: Option<Instant>,
+    /// Its role; none: it follows from the scopes. Last: older keys have none.
+    #[serde(default)]
+    pub role: Option<String>,
 }
 
 /// The payload of a record in `mr.keys`.
@@ -122,8 +125,9 @@ impl ApiKey {
         let secret = Zeroizing::new(hex(&*Zeroizing::new(vault::random::<SECRET_BYTES>()?)));
         let salt = hex(&vault::random::<SALT_BYTES>()?);
         let text = Zeroizing::new(format!("mr_{id}_{}", *secret));
-        let (name, scopes) = (name.to_owned(), scopes.to_vec());
-        let key = Self { hash: hash(&salt, &id, &secret), id, salt, name, scopes, created: now, expires };
+        let (name, scopes, role) = (name.to_owned(), scopes.to_vec(), None);
+        let key =
+            Self { hash: hash(&salt, &id, &secret), id, salt, name, scopes, created: now, expires, role };
         Ok(Issued { text, event: KeyEvent::Created(key) })
     }
 }
@@ -184,7 +188,10 @@ impl KeyTables {
         }
         match key.expires {
             Some(expires) if now >= expires => Err(KeyRefused::Expired { name: key.name.clone(), expires }),
-            _ => Ok(Principal::new(key.name.clone(), key.scopes.iter().copied())),
+            _ => {
+                let principal = Principal::new(key.name.clone(), key.scopes.iter().copied());
+                Ok(principal.with_roles(key.role.clone()))
+            }
         }
     }
 

@@ -11,8 +11,9 @@ use contract::Bound;
 use event::{Instant, Record, RecordId, Subject};
 use feature::{AsOf, Label, View};
 use lake::{Cell, Shape, Writer, Written};
-use policy::{Action, Grant, Principal};
+use policy::{Action, Grant, Principal, RowBits};
 use profile::Members;
+use roles::Classes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -45,8 +46,17 @@ pub enum FileLayout {
 /// Whose data may go, and which profile each subject belongs to.
 struct Allowed {
     grant: Grant,
+    /// The same as bits, asked once a row.
+    bits: RowBits,
     profiles: HashMap<Subject, Members>,
     n_left_out: usize,
+}
+
+impl Allowed {
+    /// Whether a subject's rows may go.
+    fn permits(&self, subject: Subject) -> bool {
+        self.bits.permits_at(subject, 0)
+    }
 }
 
 impl House {
@@ -75,7 +85,9 @@ impl House {
         for_purpose(&format!("stream `{stream}`"), purpose, allowed)?;
         self.engine().settle(WAIT)?;
         let streams = BTreeSet::from([stream.to_owned()]);
-        let allowed = self.allowed(principal, purpose, &streams)?;
+        // What the purpose does not see is not in the file (GDPR article 5(1)(c)).
+        let (seen, classes) = self.project().seen.narrowed(purpose, contract);
+        let allowed = self.allowed(principal, purpose, classes, &streams)?;
         let mut members = Vec::new();
         if layout == FileLayout::Fields {
             let text = ["_record", "_subject", "_profile", "_contract", "_source", "_batch"];
@@ -84,8 +96,8 @@ impl House {
             members.extend(times.map(|name| (name.to_owned(), Shape::Cell(Cell::Timestamp))));
         }
         members.extend(match layout {
-            FileLayout::Fields => Shape::fields(contract),
-            FileLayout::Raw => Shape::raw(contract),
+            FileLayout::Fields => Shape::fields(&seen),
+            FileLayout::Raw => Shape::raw(&seen),
         });
         let about = [
             ("maschinenraum", format!("stream {stream} {}", contract.version)),
@@ -94,7 +106,7 @@ impl House {
         let mut writer = Writer::create(path, members, &about)?;
         let mut n_rows_left_out = 0;
         self.each_record(&streams, |record| {
-            if !record.subject.is_none() && !allowed.grant.permits(record.subject) {
+            if !record.subject.is_none() && !allowed.permits(record.subject) {
                 n_rows_left_out += 1;
                 return Ok(());
             }
@@ -106,7 +118,7 @@ impl House {
             };
             let Some(bound) = bound else { return Ok(()) };
             let row = match layout {
-                FileLayout::Raw => lake::unbind(contract, &bound),
+                FileLayout::Raw => lake::unbind(&seen, &bound),
                 FileLayout::Fields => {
                     let mut row = about_record(record, allowed.profiles.get(&record.subject));
                     if let Value::Object(fields) = bound {
@@ -139,10 +151,11 @@ impl House {
         self.engine().settle(WAIT)?;
         let at = at.unwrap_or_else(|| self.clock().settled());
         let streams = BTreeSet::from([view.stream().to_string()]);
-        let allowed = self.allowed(principal, purpose, &streams)?;
+        let seen = &self.project().seen;
+        let allowed = self.allowed(principal, purpose, seen.of_view(purpose, &view), &streams)?;
         let mut rows = Vec::new();
         self.each_record(&streams, |record| {
-            if record.subject.is_none() || !allowed.grant.permits(record.subject) {
+            if record.subject.is_none() || !allowed.permits(record.subject) {
                 return Ok(());
             }
             if let Some(fields) = self.composition().bind(record)? {
@@ -158,19 +171,20 @@ impl House {
             let known = self.in_control(|rooms| rooms.identities.members_as_of(subject, at))?;
             people.entry(known.id).or_insert(known.subjects);
         }
-        people.retain(|_, members| members.iter().all(|member| allowed.grant.permits(*member)));
+        people.retain(|_, members| members.iter().all(|member| allowed.permits(*member)));
         let threads = NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN);
         let as_of = AsOf::build(&view, rows, threads)?;
         let labels: Vec<Label<'_>> = people.values().map(|members| Label { members, at }).collect();
         let asked = view.segments().iter().map(String::as_str).collect();
-        let then = self.then(self.project(), asked, |subject| allowed.grant.permits(subject))?;
+        let then = self.then(self.project(), asked, |subject| allowed.permits(subject))?;
         let said = then.contexts(&allowed.grant, &view, &labels, &[])?;
         let matrix = as_of.values_with(&allowed.grant, &labels, &said, threads)?;
         let mut members = vec![
             ("_profile".to_owned(), Shape::Cell(Cell::Text)),
             ("_at".to_owned(), Shape::Cell(Cell::Timestamp)),
         ];
-        members.extend(view.features().iter().map(|feature| (feature.name().to_owned(), shape_of(feature))));
+        let known = view.features().iter().filter(|feature| seen.sees_feature(purpose, &view, feature.name()));
+        members.extend(known.map(|feature| (feature.name().to_owned(), shape_of(feature))));
         let about =
             [("maschinenraum", format!("features {}", view.reference())), ("purpose", purpose.to_owned())];
         let mut writer = Writer::create(path, members, &about)?;
@@ -200,7 +214,7 @@ impl House {
             Action::Export,
             &spec.purpose,
             profiles.values().map(|members| members.subjects.as_slice()),
-            self,
+            &self.reading(self.project().seen.of_features(self.project(), spec.features.iter().map(String::as_str))),
             self.purposes(),
             self.clock().settled(),
         )?;
@@ -252,6 +266,7 @@ impl House {
         &self,
         principal: &Principal,
         purpose: &str,
+        classes: Classes,
         streams: &BTreeSet<String>,
     ) -> Result<Allowed, Error> {
         let mut subjects = BTreeSet::new();
@@ -273,11 +288,12 @@ impl House {
             Action::Export,
             purpose,
             asked.values(),
-            self,
+            &self.reading(classes),
             self.purposes(),
             now,
         )?;
-        Ok(Allowed { grant: bulk.grant, profiles, n_left_out: bulk.n_refused + bulk.n_without_consent })
+        let bits = RowBits::new(&[&bulk.grant]);
+        Ok(Allowed { grant: bulk.grant, bits, profiles, n_left_out: bulk.n_refused + bulk.n_without_consent })
     }
 
     /// Visits every record of some streams, once, in the order of the log; imports that were taken back are left out.

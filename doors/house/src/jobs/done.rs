@@ -61,7 +61,7 @@ impl House {
             report: None,
             again: false,
         })?;
-        let caller = Principal::new(format!("job {}", run.job), [Scope::Train, Scope::Read]);
+        let caller = roles::Roles::part(&format!("job {}", run.job), &[Scope::Train, Scope::Read]);
         match act {
             Act::Import(act) => self.import_files(run, &act),
             Act::Consents(act) => self.import_consent_files(run, &act),

@@ -9,6 +9,7 @@ mod data;
 mod decisions;
 mod demo;
 mod demo_cj;
+mod doors;
 pub mod erase;
 mod exchange;
 pub mod features;
@@ -18,6 +19,7 @@ mod lineage;
 pub mod people;
 mod project;
 mod quality;
+pub mod roles;
 mod running;
 pub mod segments;
 pub mod sources;
@@ -38,7 +40,7 @@ use crate::out::Code;
 /// # Errors
 /// Whatever keeps it from being done.
 pub fn run(cli: Cli) -> anyhow::Result<Code> {
-    let ctx = Ctx { project: cli.project, json: cli.json };
+    let ctx = Ctx { project: cli.project, json: cli.json, door: doors::of(&cli.command) };
     match cli.command {
         Command::Init(args) => project::init(&args),
         Command::Check { files, most } => project::check(&ctx, &files, most),
@@ -83,6 +85,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Retrain { dry_run } => erase::retrain(&ctx, dry_run),
         Command::Vault(args) => vault::run(&ctx, &args),
         Command::Keys(args) => running::keys(&ctx, args),
+        Command::Roles(args) => roles::run(&ctx, &args),
         Command::Status => running::status(&ctx),
         Command::Backup { to, server } => running::backup(&ctx, &to, server.as_deref()),
         Command::Restore { from, keys } => running::restore(&ctx, &from, keys.as_deref()),
@@ -96,17 +99,28 @@ pub struct Ctx {
     pub project: std::path::PathBuf,
     /// Data as JSON.
     pub json: bool,
+    /// What the command needs where it opens the house.
+    pub door: Scope,
 }
 
 impl Ctx {
     /// Opens the project's house.
     pub fn open(&self) -> anyhow::Result<Arc<House>> {
-        open(&self.project)
+        self.let_in(open(&self.project)?)
     }
 
     /// Opens the project's house at once; new feature views are still to be filled.
     pub fn open_unfilled(&self) -> anyhow::Result<Arc<House>> {
-        open_with(&self.project, House::open_unfilled)
+        self.let_in(open_with(&self.project, House::open_unfilled)?)
+    }
+
+    /// The operator is let in by the project's policies, too.
+    fn let_in(&self, house: Arc<House>) -> anyhow::Result<Arc<House>> {
+        if let Err(denied) = house.let_in(&operator(&data::user()), self.door) {
+            house.close();
+            return Err(denied.into());
+        }
+        Ok(house)
     }
 }
 
@@ -136,9 +150,9 @@ fn open_with(
     Ok(Arc::new(house))
 }
 
-/// Whoever has the command line has the machine: all scopes, under the name of the person.
+/// Whoever has the command line has the machine: all scopes in the role `operator`, under the name of the person.
 pub fn operator(name: &str) -> Principal {
-    Principal::new(name, Scope::ALL)
+    ::roles::Roles::operator(name)
 }
 
 /// `user_id=c00001`

@@ -73,6 +73,11 @@ pub fn check(ctx: &Ctx, files: &[String], most: usize) -> anyhow::Result<Code> {
             out::count(n_values, "value")
         ));
     }
+    let (n_tests, n_asked, wrong) = project.test_policies();
+    findings.extend(wrong);
+    if n_tests > 0 {
+        judged.push(format!("{} of policies, {} asked", out::count(n_tests, "test"), out::count(n_asked, "question")));
+    }
     for pair in files {
         let (stream, path) = pair.split_once('=').with_context(|| format!("`{pair}` is not STREAM=PATH"))?;
         judged.push(check_file(&project, stream, Path::new(path), most, &mut findings)?);

@@ -57,10 +57,10 @@ pub fn replay(ctx: &Ctx, verify: bool) -> anyhow::Result<Code> {
 pub fn keys(ctx: &Ctx, args: Keys) -> anyhow::Result<Code> {
     let house = ctx.open()?;
     match args {
-        Keys::Create { name, scopes, days } => {
+        Keys::Create { name, scopes, role, days } => {
             let scopes = scopes.iter().map(|scope| scope.parse::<Scope>()).collect::<Result<Vec<_>, _>>()?;
             let expires = days.map(|days| house.now() + Span::from_days(days));
-            let key = house.create_key(&user(), &name, &scopes, expires)?;
+            let key = house.create_key_in(&user(), &name, &scopes, role.as_deref(), expires)?;
             out::line(&key.text);
             out::say(&format!("key {} of {name}: it is shown this once", key.id));
         }
@@ -70,7 +70,7 @@ pub fn keys(ctx: &Ctx, args: Keys) -> anyhow::Result<Code> {
                 .iter()
                 .map(|(key, revoked)| {
                     serde_json::json!({
-                        "id": key.id, "name": key.name, "scopes": key.scopes, "created": key.created,
+                        "id": key.id, "name": key.name, "scopes": key.scopes, "role": key.role, "created": key.created,
                         "expires": key.expires, "revoked": revoked,
                     })
                 })
@@ -88,10 +88,13 @@ pub fn keys(ctx: &Ctx, args: Keys) -> anyhow::Result<Code> {
                         (None, Some(at)) => format!("until {at}"),
                         (None, None) => "in force".to_owned(),
                     };
-                    vec![key.id.clone(), key.name.clone(), scopes.join(","), key.created.to_string(), state]
+                    {
+                        let role = key.role.clone().unwrap_or_default();
+                        vec![key.id.clone(), key.name.clone(), role, scopes.join(","), key.created.to_string(), state]
+                    }
                 })
                 .collect();
-            out::table(&["id", "name", "scopes", "made", "state"], &rows);
+            out::table(&["id", "name", "role", "scopes", "made", "state"], &rows);
         }
         Keys::Revoke { id } => {
             house.revoke_key(&user(), &id)?;
