@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use decide::{NO_ACTION, Origin};
-use house::House;
+use house::{House, Project};
 use policy::{Principal, Scope, Status};
 use serde_json::{Map, Value, json};
 use support::{all, contract, errors, id, names, open, settings, track, user, write};
@@ -214,15 +214,15 @@ fn past_project(dir: &Path, partitions: u16) {
 const WHO: [&str; 5] = ["ada", "bob", "cyd", "dee", "eve"];
 const CITIES: [&str; 3] = ["Köln", "Bonn", "Ulm"];
 
-/// (who, day of the year) of each order, and (who, day, city) of each word on a city.
+/// (who, day) of each order, and (who, day, city) of each word on a city.
 fn past() -> (Vec<(usize, i64)>, Vec<(usize, i64, usize)>) {
-    let orders = (0..120_i64).map(|n| ((n * n % 7 % 5) as usize, (n * 37) % 150)).collect();
-    let cities = (0..30_i64).map(|n| ((n * 3 % 5) as usize, (n * 53) % 150, (n * n % 3) as usize)).collect();
+    let orders = (0..120_i64).map(|n| ((n * n % 7 % 5) as usize, (n * 37) % 600)).collect();
+    let cities = (0..30_i64).map(|n| ((n * 3 % 5) as usize, (n * 53) % 600, (n * n % 3) as usize)).collect();
     (orders, cities)
 }
 
 fn day(n: i64) -> event::Instant {
-    let start: event::Instant = "2026-01-01T00:00:00Z".parse().unwrap();
+    let start: event::Instant = "2024-06-01T00:00:00Z".parse().unwrap();
     start + event::Span::from_days(n)
 }
 
@@ -284,7 +284,7 @@ fn training_sees_who_belonged_then() {
             assert!(versions.iter().any(|known| known == expected), "{versions:?}");
         }
         // As of each instant, a count is what training sees.
-        for at in [day(40), day(90), day(149)] {
+        for at in [day(100), day(350), day(599)] {
             let (_, then) = house.segment_profiles(&all(), "near", Some(at)).unwrap();
             let mut expected: Vec<_> = (0..WHO.len())
                 .filter(|who| {
@@ -360,11 +360,36 @@ fn segments_that_cannot_be_are_told_by_check() {
 }
 
 #[test]
+fn a_rule_that_says_something_else_needs_a_version() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), 1);
+    open(dir.path()).close();
+    let with = |rule: &str, version: u32| {
+        let text = segment("loyal", rule).replace("owner: Ada", &format!("owner: Bo\nversion: {version}"));
+        write(dir.path(), "segments/loyal.yaml", &text);
+        match House::open(Project::load(dir.path()).unwrap()) {
+            Ok(house) => {
+                house.close();
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    assert_eq!(with("orders.n_30d  >=  2", 1), Ok(()), "how it is written and who owns it may change");
+    let told = with("orders.n_30d >= 3", 1).unwrap_err();
+    assert!(told.contains("MR3127") && told.contains("has been `orders.n_30d >= 2`") && told.contains("`version: 2`"), "{told}");
+    assert!(Project::load(dir.path()).unwrap().refused_changes().unwrap().iter().any(|one| one.code == "MR3127"));
+    assert_eq!(with("orders.n_30d >= 3", 2), Ok(()));
+    assert_eq!(with("orders.n_30d >= 2", 1), Ok(()), "back to what it was");
+    assert!(with("orders.n_30d >= 4", 2).unwrap_err().contains("`version: 3`"));
+}
+
+#[test]
 fn a_group_call_makes_a_membership_and_keeps_the_groups_traits() {
     for partitions in [1, 7] {
         let dir = tempfile::tempdir().unwrap();
         project(dir.path(), partitions);
-        let account = "{name: account, logicalType: string, required: true, classification: internal, customProperties: [{property: source, value: /groupId}, {property: identifier, value: account}]}";
+        let account = "{name: account, logicalType: string, required: true, classification: personal, customProperties: [{property: source, value: /groupId}, {property: identifier, value: account}]}";
         let of_traits = |name: &str| {
             format!("{{name: {name}, logicalType: string, classification: personal, customProperties: [{{property: source, value: /traits/{name}}}]}}")
         };
@@ -471,7 +496,7 @@ fn live_counts_hold_whatever_happens() {
                 8 => drop(house.rejoin(&device, "ann", "")),
                 _ => {
                     let home = id("household", "h1");
-                    drop(house.belongs(&home, &user(a), dice.roll(2) == 0, None, None).unwrap());
+                    house.belongs(&home, &user(a), dice.roll(2) == 0, None, None).unwrap();
                 }
             }
             let now = house.clock().settled();

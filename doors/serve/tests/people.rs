@@ -40,7 +40,7 @@ customProperties:
   - {property: purposes, value: [{name: analytics, basis: legitimate_interest}, {name: personalisation, basis: consent}]}
 "#;
 
-const ACCOUNT: &str = "- {name: account, logicalType: string, required: true, classification: internal, customProperties: [{property: source, value: /groupId}, {property: identifier, value: account}]}";
+const ACCOUNT: &str = "- {name: account, logicalType: string, required: true, classification: personal, customProperties: [{property: source, value: /groupId}, {property: identifier, value: account}]}";
 
 /// The test project with traits, accounts and segments.
 fn served() -> Served {

@@ -6,7 +6,8 @@ use contract::diff::{self, Step};
 use contract::{Contract, Contracts};
 use decide::{Goal, UseCase};
 use event::{Instant, StreamName, Version};
-use serde::Serialize;
+use profile::Segment;
+use serde::{Deserialize, Serialize};
 
 use super::tables::Note;
 use crate::finding::{Finding, Severity};
@@ -22,6 +23,8 @@ pub struct Ledger {
     pub contracts: BTreeMap<(String, Version), AppliedContract>,
     /// By use case, metric and version.
     pub formulas: Vec<AppliedFormula>,
+    /// By name and version.
+    pub segments: Vec<AppliedSegment>,
     /// The version of each stream that judges now.
     pub current: BTreeMap<String, Version>,
     /// How often that changed.
@@ -50,10 +53,26 @@ pub struct AppliedFormula {
     pub since: Option<Instant>,
 }
 
+/// One version of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedSegment {
+    /// Its name.
+    pub segment: String,
+    /// Its version.
+    pub version: u32,
+    /// For what people are read.
+    pub purpose: String,
+    /// Who belongs to it.
+    pub rule: String,
+    /// Since when it is known.
+    pub since: Option<Instant>,
+}
+
 impl Ledger {
     pub(super) fn sort(&mut self) {
         let key = |one: &AppliedFormula| (one.use_case.clone(), one.goal.metric.clone(), one.goal.formula_version);
         self.formulas.sort_by_key(key);
+        self.segments.sort_by_key(|one| (one.segment.clone(), one.version));
     }
 
     /// One version of a stream's contract.
@@ -88,11 +107,36 @@ impl Ledger {
         contracts
     }
 
-    /// What the project says otherwise under a version that stayed: MR1123 of contracts, MR1124 of formulas.
+    /// What the project says otherwise under a version that stayed: MR1123 of contracts, MR1124 of formulas, MR3127 of
+    /// segments.
     pub fn objections(&self, project: &Project) -> Vec<Finding> {
         let changed = project.contracts.versions().filter_map(|contract| self.changed(contract));
         let formulas = project.use_cases.iter().filter_map(|use_case| self.reformulated(use_case));
-        changed.chain(formulas).collect()
+        let segments = project.segments.iter().filter_map(|segment| self.redefined(segment));
+        changed.chain(formulas).chain(segments).collect()
+    }
+
+    /// Decisions and datasets name a segment by its version, so a version has one rule.
+    fn redefined(&self, segment: &Segment) -> Option<Finding> {
+        let mine = self.segments.iter().filter(|one| one.segment == segment.name);
+        let newest = mine.clone().map(|one| one.version).max()?;
+        let old = mine.into_iter().find(|one| one.version == segment.version)?;
+        let rule = segment.rule.to_string();
+        if old.rule == rule && old.purpose == segment.purpose {
+            return None;
+        }
+        let since = old.since.map(|at| format!(" since {at}")).unwrap_or_default();
+        let message = format!(
+            "segment `{}` {} has been `{}` for `{}`{since}, and is `{rule}` for `{}` now: what was decided and learned \
+             by it must keep its meaning; give it `version: {}`",
+            segment.name,
+            segment.version,
+            old.rule,
+            old.purpose,
+            segment.purpose,
+            newest + 1
+        );
+        Some(crate::finding::finding("MR3127", &segment.file, 1, message))
     }
 
     fn changed(&self, new: &Contract) -> Option<Finding> {
@@ -184,6 +228,17 @@ impl Ledger {
             if self.contract(&stream, contract.version).is_none() {
                 let (file, yaml) = (contract.file.clone(), contract.yaml().to_owned());
                 notes.push(Note::Contract { stream, version: contract.version, file, yaml });
+            }
+        }
+        for segment in &project.segments {
+            let is_known = |one: &AppliedSegment| one.segment == segment.name && one.version == segment.version;
+            if !self.segments.iter().any(is_known) {
+                notes.push(Note::Segment {
+                    segment: segment.name.clone(),
+                    version: segment.version,
+                    purpose: segment.purpose.clone(),
+                    rule: segment.rule.to_string(),
+                });
             }
         }
         let mut judging: BTreeMap<String, Option<Version>> =

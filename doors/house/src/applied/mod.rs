@@ -14,7 +14,7 @@ mod ledger;
 mod page;
 mod tables;
 
-pub use ledger::{AppliedContract, AppliedFormula, Ledger};
+pub use ledger::{AppliedContract, AppliedFormula, AppliedSegment, Ledger};
 pub(crate) use page::recall;
 pub(crate) use tables::{APPLIED, AppliedFold, Note, Tables};
 

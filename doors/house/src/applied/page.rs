@@ -6,7 +6,7 @@ use decide::Goal;
 use event::{Instant, Version};
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{AppliedContract, AppliedFormula, Ledger};
+use super::ledger::{AppliedContract, AppliedFormula, AppliedSegment, Ledger};
 use crate::Error;
 use crate::layout::{Layout, write_durably};
 use crate::project::Project;
@@ -22,6 +22,8 @@ struct Page {
     contracts: Vec<OfContract>,
     #[serde(default)]
     formulas: Vec<OfFormula>,
+    #[serde(default)]
+    segments: Vec<AppliedSegment>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,7 +66,9 @@ pub(super) fn write(ledger: &Ledger, layout: &Layout) -> Result<(), Error> {
         goal: one.goal.clone(),
         since: one.since,
     });
-    let page = Page { format: FORMAT, contracts: contracts.collect(), formulas: formulas.collect() };
+    let segments = ledger.segments.clone();
+    let page =
+        Page { format: FORMAT, contracts: contracts.collect(), formulas: formulas.collect(), segments };
     let path = layout.root().join(FILE);
     let broken = |e: serde_json::Error| Error::Directory { path: path.clone(), reason: e.to_string() };
     let text = serde_json::to_vec(&page).map_err(broken)?;
@@ -101,6 +105,7 @@ pub(crate) fn recall(project: &Project) -> Result<Option<Ledger>, Error> {
         ledger.contracts.insert((stream, version), applied);
     }
     let formula = |one: OfFormula| AppliedFormula { use_case: one.use_case, goal: one.goal, since: one.since };
+    ledger.segments = page.segments;
     ledger.formulas = page.formulas.into_iter().map(formula).collect();
     Ok(Some(ledger))
 }

@@ -5,7 +5,7 @@ use event::{Instant, Record, Version};
 use serde::{Deserialize, Serialize};
 use store::{Emissions, Error, Fold, Scope, Stored, Table};
 
-use super::ledger::{AppliedContract, AppliedFormula, Ledger};
+use super::ledger::{AppliedContract, AppliedFormula, AppliedSegment, Ledger};
 
 /// The stream of what was put into force.
 pub(crate) const APPLIED: &str = "mr.contracts";
@@ -18,6 +18,8 @@ pub(crate) enum Note {
     Contract { stream: String, version: Version, file: String, yaml: String },
     /// A version of a metric's formula, for ever.
     Formula { use_case: String, goal: Goal },
+    /// A version of a segment, for ever.
+    Segment { segment: String, version: u32, purpose: String, rule: String },
     /// A version is the one that judges from now on; none: the stream has no contract any more.
     InForce { stream: String, version: Option<Version>, time: u32 },
 }
@@ -30,6 +32,7 @@ impl Note {
             Self::Formula { use_case, goal } => {
                 format!("formula {} {use_case} {}", goal.formula_version, goal.metric)
             }
+            Self::Segment { segment, version, .. } => format!("segment {version} {segment}"),
             Self::InForce { stream, time, .. } => format!("in force {time} {stream}"),
         }
     }
@@ -58,6 +61,16 @@ struct KeptFormula {
     since: Instant,
 }
 
+/// A segment's version as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct KeptSegment {
+    segment: String,
+    version: u32,
+    purpose: String,
+    rule: String,
+    since: Instant,
+}
+
 /// Which version judges, and how often that changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Current {
@@ -69,6 +82,7 @@ struct Current {
 pub struct Tables {
     contracts: Table<String, KeptContract>,
     formulas: Table<String, KeptFormula>,
+    segments: Table<String, KeptSegment>,
     current: Table<String, Current>,
 }
 
@@ -78,13 +92,14 @@ impl Tables {
         Self {
             contracts: Table::open(scope, "applied.contracts"),
             formulas: Table::open(scope, "applied.formulas"),
+            segments: Table::open(scope, "applied.segments"),
             current: Table::open(scope, "applied.current"),
         }
     }
 
     /// The tables, for commit and digest.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
-        vec![&mut self.contracts, &mut self.formulas, &mut self.current]
+        vec![&mut self.contracts, &mut self.formulas, &mut self.segments, &mut self.current]
     }
 
     /// All of it.
@@ -102,6 +117,15 @@ impl Tables {
             ledger.formulas.push(AppliedFormula {
                 use_case: kept.use_case.clone(),
                 goal: kept.goal.clone(),
+                since: Some(kept.since),
+            });
+        })?;
+        self.segments.scan(|_, kept| {
+            ledger.segments.push(AppliedSegment {
+                segment: kept.segment.clone(),
+                version: kept.version,
+                purpose: kept.purpose.clone(),
+                rule: kept.rule.clone(),
                 since: Some(kept.since),
             });
         })?;
@@ -134,6 +158,11 @@ impl Fold<Record> for AppliedFold {
             Note::Formula { use_case, goal } => {
                 if tables.formulas.get(&key)?.is_none() {
                     tables.formulas.put(key, KeptFormula { use_case, goal, since });
+                }
+            }
+            Note::Segment { segment, version, purpose, rule } => {
+                if tables.segments.get(&key)?.is_none() {
+                    tables.segments.put(key, KeptSegment { segment, version, purpose, rule, since });
                 }
             }
             Note::InForce { stream, version, time } => {

@@ -36,6 +36,8 @@ struct Live {
     /// The profile of each subject that has a record.
     profile_of: BTreeMap<Subject, Subject>,
     members: BTreeMap<Subject, Vec<Subject>>,
+    /// Who has a record of their own: a profile of others is nobody yet.
+    told: BTreeSet<Subject>,
 }
 
 impl House {
@@ -70,6 +72,7 @@ impl House {
             audience: Audience::new(Instant::from_micros(0), names.into_iter().collect()),
             profile_of: BTreeMap::new(),
             members: BTreeMap::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -97,6 +100,9 @@ impl House {
                 if !is_later && !is_undone && !self.hides(&record) {
                     let (subjects, mut makes_known) = about(&record);
                     makes_known = makes_known && self.is_about_people(&record.stream);
+                    if makes_known {
+                        live.told.extend(subjects.iter().copied());
+                    }
                     let known = |subject: &Subject| makes_known || live.profile_of.contains_key(subject);
                     dirty.extend(subjects.into_iter().filter(known));
                 }
@@ -138,8 +144,9 @@ impl House {
         let names = live.audience.names().to_vec();
         live.audience.is_of(at);
         for (profile, members) in fresh {
+            let is_somebody = members.iter().any(|member| live.told.contains(member));
             // LAW 3: whoever said no, or did not say yes, is not counted.
-            if members.iter().all(|member| grant.permits(*member)) {
+            if is_somebody && members.iter().all(|member| grant.permits(*member)) {
                 let mut person = Person::new(self, &grant, &members, at);
                 let values = names.iter().map(|name| person.value(name));
                 let values = values.collect::<Result<Vec<_>, _>>()?;
