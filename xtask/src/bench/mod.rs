@@ -10,6 +10,7 @@ mod intake;
 mod load;
 mod profile;
 mod results;
+mod roles;
 mod segment;
 mod world;
 
@@ -33,6 +34,7 @@ pub fn run(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
         profile::items(),
         contracts::items(),
         segment::items(),
+        roles::items(),
         erase::items(),
         asof::items(),
         huge::items(),

@@ -3,6 +3,7 @@
 mod audit;
 mod consent;
 mod erasing;
+mod login;
 mod retraining;
 
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use crate::table::Item;
 
 /// In the order of the acceptance list.
 pub fn items() -> Vec<Item> {
-    vec![erasing::ITEM, audit::ITEM, consent::LEDGER, consent::WITHDRAWAL, retraining::ITEM]
+    vec![erasing::ITEM, audit::ITEM, login::ITEM, consent::LEDGER, consent::WITHDRAWAL, retraining::ITEM]
 }
 
 /// An empty folder for what an item leaves behind; what an earlier run left is removed.
