@@ -6,15 +6,18 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod support;
+
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use decide::NO_ACTION;
 use event::RecordId;
-use house::{Handed, House, Identifier, Project, Told};
+use house::{Handed, House, Project, Told};
 use intake::segment::Endpoint;
-use policy::{Principal, Scope, Status};
+use policy::{Scope, Status};
 use serde_json::{Map, json};
+use support::{all, user};
 
 const SETTINGS: &str = r#"
 [instance]
@@ -106,20 +109,14 @@ actions:
 ";
 
 fn project(dir: &Path, partitions: u16) -> Project {
-    let write = |path: &str, text: &str| {
-        let path = dir.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
+    let write = |path: &str, text: &str| support::write(dir, path, text);
     write("maschinenraum.toml", &SETTINGS.replace("PARTITIONS", &partitions.to_string()));
     write("contracts/orders.yaml", CONTRACT);
     write("contracts/people.yaml", PEOPLE);
     write("features/orders.yaml", VIEW);
     write("usecases/next.yaml", USE_CASE);
     write("goldsets/next.jsonl", "");
-    let (_, findings) = Project::read(dir).unwrap();
-    let errors: Vec<String> =
-        findings.iter().filter(|finding| finding.is_error()).map(ToString::to_string).collect();
+    let errors = support::errors(dir);
     assert!(errors.is_empty(), "{errors:#?}");
     Project::load(dir).unwrap()
 }
@@ -140,14 +137,6 @@ fn order(n: u32, user: &str, device: &str) -> serde_json::Value {
         "type": "track", "event": "Order Completed", "messageId": format!("m{n}"), "userId": user,
         "anonymousId": device, "properties": {"order_id": format!("o{n}"), "total_cents": 1_000 + n}
     })
-}
-
-fn user(value: &str) -> Identifier {
-    Identifier { kind: "user_id".into(), value: value.into() }
-}
-
-fn all() -> Principal {
-    Principal::new("test", Scope::ALL)
 }
 
 #[test]
@@ -188,7 +177,7 @@ fn an_event_becomes_a_decision_that_can_be_explained() {
         assert_eq!(third.chosen.action, NO_ACTION);
 
         // The device belongs to the same person; its consents and caps are hers.
-        let device = Identifier { kind: "anonymous_id".into(), value: "d1".into() };
+        let device = support::id("anonymous_id", "d1");
         let by_device = house.decide(&all(), "next", &device, &Map::new()).unwrap();
         assert_eq!((by_device.chosen.action.as_str(), by_device.members.len()), (NO_ACTION, 2));
 
