@@ -4,8 +4,10 @@
 //! the journal (LAW 2). Tiles and signed checkpoints follow (`auditing/log.rs`): at once where the last one is older than
 //! a second, with the chores of a server, at closing, and whenever somebody asks for a proof.
 
+mod acts;
 mod desk;
 mod log;
+mod project;
 mod reading;
 mod signing;
 mod start;
@@ -17,7 +19,9 @@ use event::{Instant, Record, RecordId, Subject};
 use process::Receipt;
 use serde_json::Value;
 
+pub(crate) use acts::{of_merge, of_release};
 pub(crate) use desk::Desk;
+pub use project::owe_entry;
 pub use reading::{AuditEntry, AuditSought};
 pub use start::AuditVerified;
 

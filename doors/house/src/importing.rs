@@ -179,6 +179,8 @@ impl House {
         if self.import_state(batch)?.is_none_or(|import| import.stage == Stage::Undone) {
             return Err(Error::Import { reason: format!("there is no import {batch} to take back") });
         }
+        let detail = serde_json::json!({ "import": batch });
+        self.audit(&audit::Act { detail, ..audit::Act::new("import.undo", by) })?;
         self.note_import(
             batch,
             &format!("undone {}", self.now()),

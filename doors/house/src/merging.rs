@@ -192,6 +192,7 @@ impl House {
             policy::authorize(principal, Action::ReadProfile, purpose, &whole.subjects, self, consents, now)?;
         let look = |rooms: &Rooms| Ok(Profiles::new(&rooms.identities, self).read_as_of(&grant, subject, at));
         let found = self.in_control(look)??;
+        self.audit_look("person.explain", principal, purpose, Some(subject), serde_json::json!({ "at": at }))?;
         let mut members = Vec::new();
         for member in found.members {
             let links = self.in_control(|rooms| rooms.identities.links(subject, member.subject, at))?;
@@ -362,7 +363,8 @@ impl House {
         let mut key = payload.clone();
         key.extend_from_slice(&self.now().micros().to_be_bytes());
         let record = RecordId::external(MERGES, &key);
-        self.append_system(MERGES, Subject::NONE, record, None, payload)?;
+        let entry = crate::auditing::of_merge(&act, record);
+        self.append_audited(&entry, MERGES, Subject::NONE, record, None, payload)?;
         let members = self.members(first.unwrap_or(Subject::NONE))?;
         let together = second.is_some_and(|second| members.subjects.contains(&second));
         Ok(Acted { record, profile: members.id, members: members.subjects, together })

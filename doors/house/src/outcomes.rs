@@ -91,6 +91,9 @@ impl House {
     /// As [`House::decision`].
     pub fn explain(&self, principal: &Principal, id: RecordId) -> Result<Explanation, Error> {
         let record = self.decision(principal, id)?;
+        let detail = serde_json::json!({ "decision": id });
+        let (purpose, subject) = (&record.purpose, record.members.first().copied());
+        self.audit_look("decision.explain", principal, purpose, subject, detail)?;
         let (_, standing) = self.standing_of(id)?;
         let outcomes: Vec<Outcome> = standing
             .outcomes

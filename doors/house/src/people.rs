@@ -39,6 +39,7 @@ impl House {
         let reading = self.reading(self.project().seen.of_traits(purpose));
         let (action, purposes) = (Action::ReadProfile, self.purposes());
         let grant = policy::authorize(principal, action, purpose, &members, &reading, purposes, now)?;
+        self.audit_look("person.read", principal, purpose, Some(subject), serde_json::Value::Null)?;
         self.read_profile(&grant, subject)
     }
 

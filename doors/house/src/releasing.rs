@@ -70,7 +70,10 @@ impl House {
         let payload = event.to_payload()?;
         let key = [payload.as_slice(), &now.micros().to_be_bytes()].concat();
         let id = RecordId::external(RELEASES, &key);
-        self.append_system(RELEASES, Subject::NONE, id, None, payload)?;
+        match crate::auditing::of_release(event) {
+            Some(act) => self.append_audited(&act, RELEASES, Subject::NONE, id, None, payload)?,
+            None => self.append_system(RELEASES, Subject::NONE, id, None, payload)?,
+        };
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ fn open(dir: &Path) -> Arc<House> {
     Arc::new(try_open(dir).unwrap())
 }
 
-/// A project with `n` acts in its log, closed.
+/// A project with `n` acts in its log after the one that says what is in force, closed.
 fn with_acts(dir: &Path, n: usize) {
     write_project(dir, SETTINGS);
     let house = open(dir);
@@ -54,7 +54,11 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { drop(std::fs::copy(entry.path(), to).unwrap()) }
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to)
+        } else {
+            drop(std::fs::copy(entry.path(), to).unwrap())
+        }
     }
 }
 
@@ -81,7 +85,10 @@ fn an_act_is_an_entry_that_an_outsider_can_verify() {
         .map(|found| found.entry.as_ref().unwrap())
         .map(|entry| (entry.what.clone(), entry.by.clone()))
         .collect();
-    assert_eq!(said, [("key.revoke", "bob"), ("key.issue", "ada")].map(|(a, b)| (a.to_owned(), b.to_owned())));
+    assert_eq!(
+        said,
+        [("key.revoke", "bob"), ("key.issue", "ada")].map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
     assert_eq!(found[1].entry.as_ref().unwrap().detail["key"], json!(key.id));
     // The key itself is nowhere in it.
     let bytes = house.audit_entry(found[1].index).unwrap();
@@ -153,14 +160,14 @@ fn acts_of_many_at_once_are_all_there_in_the_order_of_their_times() {
     let acts: Vec<Act<'_>> = (0..2_500).map(|_| Act::new("test.many", "ada")).collect();
     house.audit_all(&acts).unwrap();
     let all = house.audit_entries(&AuditSought::default(), usize::MAX).unwrap();
-    assert_eq!(all.len(), 8 * 40 + 2_500);
+    assert_eq!(all.len(), 1 + 8 * 40 + 2_500);
     let times: Vec<_> = all.iter().rev().map(|found| found.entry.as_ref().unwrap().at).collect();
     assert!(times.is_sorted());
     // Whoever's turn it was, everything is committed to in the end.
     house.close();
     drop(house);
     let house = open(dir.path());
-    assert_eq!(house.verify_audit().unwrap().n_entries, 8 * 40 + 2_500);
+    assert_eq!(house.verify_audit().unwrap().n_entries, 1 + 8 * 40 + 2_500);
 }
 
 #[test]
@@ -176,7 +183,8 @@ fn a_clock_set_back_does_not_show_in_the_log() {
     let house = open(dir.path());
     house.audit(&Act::new("test.act", "ada")).unwrap();
     let all = house.audit_entries(&AuditSought::default(), 10).unwrap();
-    assert!(all[0].entry.as_ref().unwrap().at > all[1].entry.as_ref().unwrap().at);
+    let times: Vec<_> = all.iter().rev().map(|found| found.entry.as_ref().unwrap().at).collect();
+    assert!(times.len() == 4 && times.is_sorted(), "{times:?}");
     house.verify_audit().unwrap();
 }
 
@@ -187,14 +195,18 @@ fn what_is_sealed_in_an_entry_is_ciphertext_in_the_leaf() {
     let house = open(dir.path());
     let ann = Subject::from_bytes([9; 16]);
     let act = Act { subject: Some(ann), purpose: Some("service"), ..Act::new("subject.rectify", "ada") };
-    assert_eq!(house.audit_sealed(&act, &json!({"x": 1})).err().map(|e| e.code()), Some("MR3007"), "no key, no entry");
-    assert_eq!(house.audit_size().unwrap(), 0);
+    assert_eq!(
+        house.audit_sealed(&act, &json!({"x": 1})).err().map(|e| e.code()),
+        Some("MR3007"),
+        "no key, no entry"
+    );
+    let index = house.audit_size().unwrap();
     house.vault().ensure(&[ann]).unwrap();
     house.audit_sealed(&act, &json!({"email": "ann@example.com"})).unwrap();
-    let bytes = house.audit_entry(0).unwrap();
+    let bytes = house.audit_entry(index).unwrap();
     assert!(!String::from_utf8(bytes.clone()).unwrap().contains("ann@"));
-    house.audit_proof(0).unwrap().verify(&bytes, &house.audit_key().unwrap()).unwrap();
-    assert_eq!(house.open_audit_entry(0, "dpo").unwrap(), Some(json!({"email": "ann@example.com"})));
+    house.audit_proof(index).unwrap().verify(&bytes, &house.audit_key().unwrap()).unwrap();
+    assert_eq!(house.open_audit_entry(index, "dpo").unwrap(), Some(json!({"email": "ann@example.com"})));
     // Looking is an entry too.
     let about = AuditSought { subject: Some(ann), ..AuditSought::default() };
     let found = house.audit_entries(&about, 10).unwrap();
@@ -203,13 +215,40 @@ fn what_is_sealed_in_an_entry_is_ciphertext_in_the_leaf() {
 }
 
 #[test]
+fn what_the_house_runs_by_is_an_entry_and_so_is_what_was_done_while_it_was_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    with_acts(dir.path(), 0);
+    let changes = |house: &House| {
+        let sought = AuditSought { what: Some("project.change".to_owned()), ..AuditSought::default() };
+        house.audit_entries(&sought, 10).unwrap()
+    };
+    let house = open(dir.path());
+    assert_eq!(changes(&house).len(), 1, "what is the same is no entry");
+    house.close();
+    drop(house);
+    std::fs::write(dir.path().join("maschinenraum.toml"), format!("{SETTINGS}# later\n")).unwrap();
+    house::owe_entry(dir.path(), &Act::new("backup.restore", "bob")).unwrap();
+    let house = open(dir.path());
+    let found = changes(&house);
+    assert_eq!(found.len(), 2);
+    let detail = &found[0].entry.as_ref().unwrap().detail;
+    assert!(detail["changed"]["maschinenraum.toml"].as_str().unwrap().len() == 64, "{detail}");
+    let restored = AuditSought { by: Some("bob".to_owned()), ..AuditSought::default() };
+    assert_eq!(house.audit_entries(&restored, 10).unwrap().len(), 1);
+    house.close();
+    drop(house);
+    assert_eq!(open(dir.path()).audit_entries(&restored, 10).unwrap().len(), 1, "once");
+}
+
+#[test]
 fn an_act_whose_entry_is_too_large_is_not_done() {
     let dir = tempfile::tempdir().unwrap();
     write_project(dir.path(), SETTINGS);
     let house = open(dir.path());
+    let before = house.audit_size().unwrap();
     let error = house.create_key("ada", &"x".repeat(70_000), &[Scope::Track], None).err().unwrap();
     assert_eq!(error.code(), "MR3207");
-    assert_eq!((house.keys().unwrap().len(), house.audit_size().unwrap()), (0, 0));
+    assert_eq!((house.keys().unwrap().len(), house.audit_size().unwrap()), (0, before));
 }
 
 /// What opening a copy of `from` says after `change`.
@@ -243,11 +282,11 @@ fn what_is_tampered_with_is_found_at_the_next_start() {
     };
     let (code, said) = after(dir.path(), touch("tile/entries/000", "{\"n\":123}", "{\"n\":124}"));
     assert_eq!(code, "MR3202");
-    assert!(said.contains("entry 123 "), "{said}");
-    let (code, said) = after(dir.path(), touch("tile/entries/001.p/44", "{\"n\":299}", "{\"n\":298}"));
+    assert!(said.contains("entry 124 "), "{said}");
+    let (code, said) = after(dir.path(), touch("tile/entries/001.p/45", "{\"n\":299}", "{\"n\":298}"));
     assert_eq!(code, "MR3202");
-    assert!(said.contains("entry 299 "), "{said}");
-    assert_eq!(after(dir.path(), touch("checkpoint", "\n300\n", "\n301\n")).0, "MR3201");
+    assert!(said.contains("entry 300 "), "{said}");
+    assert_eq!(after(dir.path(), touch("checkpoint", "\n301\n", "\n302\n")).0, "MR3201");
     assert_eq!(after(dir.path(), touch("key", "shop+", "shob+")).0, "MR3206");
     let (code, said) = after(dir.path(), |dir| {
         let path = dir.join("data/audit/tile/0/000");
@@ -257,7 +296,10 @@ fn what_is_tampered_with_is_found_at_the_next_start() {
     assert_eq!(code, "MR3205");
     assert!(said.contains("tile/0/000"), "{said}");
     // Derived: removed as a whole it is made anew.
-    assert_eq!(after(dir.path(), |dir| std::fs::remove_dir_all(dir.join("data/audit/tile")).unwrap()).0, "opens");
+    assert_eq!(
+        after(dir.path(), |dir| std::fs::remove_dir_all(dir.join("data/audit/tile")).unwrap()).0,
+        "opens"
+    );
 }
 
 #[test]
@@ -277,7 +319,7 @@ fn a_journal_that_was_rolled_back_or_rewritten_is_found() {
         copy(&late.join("data/audit"), &dir.join("data/audit"));
     });
     assert_eq!(code, "MR3203");
-    assert!(said.contains("entry 10 is missing"), "{said}");
+    assert!(said.contains("entry 11 is missing"), "{said}");
     // Another journal, well formed, under the same checkpoint: an act was left out.
     let (code, said) = after(&early, |dir| {
         let forged = dir.join("forged");
@@ -298,7 +340,9 @@ fn a_journal_that_was_rolled_back_or_rewritten_is_found() {
         house.close();
         for part in ["journal", "state", "composition"] {
             let (from, to) = (forged.join("data").join(part), dir.join("data").join(part));
-            if to.is_dir() { std::fs::remove_dir_all(&to).unwrap() }
+            if to.is_dir() {
+                std::fs::remove_dir_all(&to).unwrap()
+            }
             if from.is_dir() { copy(&from, &to) } else { drop(std::fs::copy(from, to).unwrap()) }
         }
     });

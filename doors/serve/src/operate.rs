@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::door::{self, Asked, Door, Json, Sent};
 use crate::gate::RequestId;
+use crate::keeper::Caller;
 use crate::problem::Problem;
 use crate::refusal::Refusal;
 
@@ -126,6 +127,7 @@ struct StillRefused {
 pub(crate) async fn replay(
     State(door): State<Arc<Door>>,
     id: RequestId,
+    caller: Caller,
     Sent(Replay { records }): Sent<Replay>,
 ) -> Result<Json<Replayed>, Problem> {
     if records.len() > MAX_PAGE {
@@ -134,6 +136,7 @@ pub(crate) async fn replay(
     }
     let ids: Vec<RecordId> = records.iter().map(|text| door::id(text)).collect::<Result<_, _>>()?;
     let replayed = door.ask(&id, move |house| {
+        house.audit(&audit::Act::new("quarantine.replay", caller.principal.name()))?;
         let mut replayed = Replayed { accepted: 0, refused: Vec::new() };
         for id in ids {
             let reasons = match house.requeue(id)? {
@@ -227,6 +230,7 @@ pub(crate) struct BackupMade {
 pub(crate) async fn backup(
     State(door): State<Arc<Door>>,
     id: RequestId,
+    caller: Caller,
     Sent(BackupAsked { to }): Sent<BackupAsked>,
 ) -> Result<Json<BackupMade>, Problem> {
     let path = PathBuf::from(&to);
@@ -235,6 +239,10 @@ pub(crate) async fn backup(
             "to: an absolute path is expected; the server's working directory is its own affair".to_owned();
         return Err(Refusal::WrongShape { reason }.into());
     }
-    let bytes = door.ask(&id, move |house| house.backup(&path)).await?;
+    let bytes = door.ask(&id, move |house| {
+        house.audit(&audit::Act::new("backup.take", caller.principal.name()))?;
+        house.backup(&path)
+    });
+    let bytes = bytes.await?;
     Ok(Json(BackupMade { to, bytes }))
 }

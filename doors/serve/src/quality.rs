@@ -13,6 +13,7 @@ use watch::By;
 
 use crate::door::{self, Asked, Door, Json, Sent};
 use crate::gate::RequestId;
+use crate::keeper::Caller;
 use crate::problem::Problem;
 use crate::refusal::Refusal;
 use crate::routes::{Spec, Table};
@@ -279,10 +280,17 @@ pub(crate) struct Mended {
 pub(crate) async fn mend(
     State(door): State<Arc<Door>>,
     id: RequestId,
+    caller: Caller,
     Sent(Mend { stream, code, field, dry }): Sent<Mend>,
 ) -> Result<Json<Mended>, Problem> {
     let which = Which { stream, code, field, ..Which::default() };
-    let done = door.ask(&id, move |house| house.replay_quarantine(&which, dry)).await?;
+    let done = door.ask(&id, move |house| {
+        if !dry {
+            house.audit(&audit::Act::new("quarantine.replay", caller.principal.name()))?;
+        }
+        house.replay_quarantine(&which, dry)
+    });
+    let done = done.await?;
     Ok(Json(Mended {
         judged: done.n_judged,
         accepted: done.n_accepted,

@@ -172,8 +172,7 @@ impl House {
             })?;
             let mut found = Vec::with_capacity(entries.len());
             for (index, entry) in wanted.zip(entries) {
-                let missing =
-                    || audit::Error::Missing { index, holder: "the folded state".to_owned(), size };
+                let missing = || audit::Error::Missing { index, holder: "the folded state".to_owned(), size };
                 found.push(entry.ok_or_else(missing)?);
             }
             let bytes: Vec<&[u8]> = found.iter().map(|entry| entry.as_slice()).collect();

@@ -70,7 +70,8 @@ impl House {
         let mut held = Held { log, signer, at: std::time::Instant::now(), failed: false };
         self.catch_up(&mut held)?;
         *self.audit_desk.log.lock() = Some(held);
-        self.note_sound(folded)
+        self.note_sound(folded)?;
+        self.settle_entries()
     }
 
     /// Reads everything there is of the log — journal, state, tiles, every checkpoint — and holds it against each other.
@@ -103,7 +104,9 @@ impl House {
             return Ok(wanted.clone());
         }
         let begun = std::fs::read_to_string(self.layout().audit().join("key"));
-        if let Some(name) = begun.ok().and_then(|text| Some(text.trim().parse::<Verifier>().ok()?.name().to_owned())) {
+        if let Some(name) =
+            begun.ok().and_then(|text| Some(text.trim().parse::<Verifier>().ok()?.name().to_owned()))
+        {
             return Ok(name);
         }
         let digest = Sha256::digest(key.public());
@@ -200,5 +203,8 @@ fn same_leaf(leaves: &[Hash], index: u64, bytes: &[u8]) -> Result<(), audit::Err
     if held == Some(&leaf_hash(bytes)) {
         return Ok(());
     }
-    Err(audit::Error::Changed { index, why: "the log's bundle holds another entry than the journal".to_owned() })
+    Err(audit::Error::Changed {
+        index,
+        why: "the log's bundle holds another entry than the journal".to_owned(),
+    })
 }

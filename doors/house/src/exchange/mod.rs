@@ -88,6 +88,7 @@ impl House {
         // What the purpose does not see is not in the file (GDPR article 5(1)(c)).
         let (seen, classes) = self.project().seen.narrowed(purpose, contract);
         let allowed = self.allowed(principal, purpose, classes, &streams)?;
+        self.audit_export(principal, "stream", stream, purpose)?;
         let mut members = Vec::new();
         if layout == FileLayout::Fields {
             let text = ["_record", "_subject", "_profile", "_contract", "_source", "_batch"];
@@ -153,6 +154,7 @@ impl House {
         let streams = BTreeSet::from([view.stream().to_string()]);
         let seen = &self.project().seen;
         let allowed = self.allowed(principal, purpose, seen.of_view(purpose, &view), &streams)?;
+        self.audit_export(principal, "features", &view.reference(), purpose)?;
         let mut rows = Vec::new();
         self.each_record(&streams, |record| {
             if record.subject.is_none() || !allowed.permits(record.subject) {
@@ -218,6 +220,7 @@ impl House {
             self.purposes(),
             self.clock().settled(),
         )?;
+        self.audit_export(principal, "dataset", model, &spec.purpose)?;
         let frame = dataset.frame();
         let mut members: Vec<(String, Shape)> = vec![
             ("_subject".to_owned(), Shape::Cell(Cell::Text)),

@@ -183,6 +183,8 @@ impl House {
         files: Option<&Path>,
     ) -> Result<DecisionTrace, Error> {
         let decision = self.decision(principal, id)?;
+        let (purpose, subject) = (&decision.purpose, decision.members.first().copied());
+        self.audit_look("decision.trace", principal, purpose, subject, serde_json::json!({ "decision": id }))?;
         // LAW 3: whose records went into a decision is read under a grant for its purpose.
         let now = self.clock().settled();
         let grant = policy::authorize(

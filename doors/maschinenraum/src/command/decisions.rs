@@ -246,6 +246,8 @@ pub fn print_report(report: &Report) {
 /// Hands chosen actions over as CSV.
 pub fn export(ctx: &Ctx, claim: &str) -> anyhow::Result<Code> {
     let house = ctx.open()?;
+    let detail = serde_json::json!({ "kind": "actions", "name": claim });
+    house.audit(&::audit::Act { detail, ..::audit::Act::new("export.take", &user()) })?;
     out::line(CSV_HEADER);
     let done = house.deliver(claim, |delivery| {
         out::line(&delivery.csv_line());

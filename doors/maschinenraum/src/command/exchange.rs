@@ -27,6 +27,7 @@ pub fn lake(ctx: &Ctx, args: &Lake) -> anyhow::Result<Code> {
         }
         Lake::Dataset { model, to } => told(ctx, &house.export_dataset(&who, model, to)?, to)?,
         Lake::Instance { to } => {
+            house.audit(&::audit::Act::new("instance.export", &user()))?;
             let done = house.export_instance(to)?;
             if ctx.json {
                 out::json(&done)?;
@@ -81,6 +82,7 @@ fn load(
 ) -> anyhow::Result<Code> {
     std::fs::create_dir_all(&ctx.project)?;
     let loaded = house::load_instance(from, &ctx.project, master, partitions)?;
+    house::owe_entry(&ctx.project, &::audit::Act::new("instance.load", &user()))?;
     if ctx.json {
         out::json(&serde_json::json!({ "loaded": loaded, "equal": loaded.holds() }))?;
     } else {

@@ -166,7 +166,10 @@ pub fn apply(ctx: &Ctx) -> anyhow::Result<Code> {
         return Ok(Code::Findings);
     }
     let house = ctx.open()?;
-    out::say(&format!("in force: {}", parts(house.project())));
+    let said = parts(house.project());
+    let detail = serde_json::json!({ "in_force": said });
+    house.audit(&::audit::Act { detail, ..::audit::Act::new("project.apply", &super::data::user()) })?;
+    out::say(&format!("in force: {said}"));
     house.close();
     Ok(Code::Fine)
 }

@@ -159,6 +159,7 @@ pub fn backup(ctx: &Ctx, to: &Path, server: Option<&str>) -> anyhow::Result<Code
         return Ok(Code::Fine);
     }
     let house = ctx.open()?;
+    house.audit(&::audit::Act::new("backup.take", &user()))?;
     let n_bytes = house.backup(to)?;
     out::say(&format!("{:.1} MB to {}; the master key is not in it", n_bytes as f64 / 1e6, to.display()));
     house.close();
@@ -169,6 +170,7 @@ pub fn backup(ctx: &Ctx, to: &Path, server: Option<&str>) -> anyhow::Result<Code
 pub fn restore(ctx: &Ctx, from: &Path, keys: Option<&Path>) -> anyhow::Result<Code> {
     std::fs::create_dir_all(&ctx.project)?;
     house::restore(from, &ctx.project)?;
+    house::owe_entry(&ctx.project, &::audit::Act::new("backup.restore", &user()))?;
     if let Some(keys) = keys {
         house::restore_keys(keys, &ctx.project)?;
         out::say("restored; put the master key in its place, the next command folds the state anew");
