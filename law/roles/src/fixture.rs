@@ -43,6 +43,9 @@ struct RawTest {
     expect: Spanned<String>,
 }
 
+/// Why a test cannot be asked: code, line and message.
+type Wrong = (&'static str, u32, String);
+
 fn somebody() -> String {
     "somebody".to_owned()
 }
@@ -85,7 +88,7 @@ impl Roles {
     }
 
     /// `Ok(None)`: it holds.
-    fn run(&self, test: &RawTest) -> Result<Option<(u32, String)>, (&'static str, u32, String)> {
+    fn run(&self, test: &RawTest) -> Result<Option<(u32, String)>, Wrong> {
         let expected = match test.expect.value.as_str() {
             "allow" => true,
             "deny" => false,
@@ -118,7 +121,7 @@ impl Roles {
         Ok(Some((line(&test.expect), message)))
     }
 
-    fn asked(&self, test: &RawTest) -> Result<Asked, (&'static str, u32, String)> {
+    fn asked(&self, test: &RawTest) -> Result<Asked, Wrong> {
         match (&test.door, &test.action) {
             (Some(door), None) if test.purpose.is_none() && test.class.is_none() => {
                 let scope: Scope =
@@ -155,7 +158,7 @@ impl Roles {
     }
 }
 
-fn wrong<T>(at: &Spanned<T>, message: String) -> (&'static str, u32, String) {
+fn wrong<T>(at: &Spanned<T>, message: String) -> Wrong {
     (TEST, line(at), message)
 }
 

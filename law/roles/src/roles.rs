@@ -171,14 +171,16 @@ impl Roles {
         if decision.allowed {
             return Ok(());
         }
-        Err(Error::Denied {
-            who: short(who.name()),
-            roles: self.roles_of(who).join(", "),
-            action: action.as_str(),
-            class: decision.denied.map_or("any", Classification::as_str).to_owned(),
-            purpose: short(purpose),
-            why: self.why(&decision),
-        })
+        let (roles, class) =
+            (self.roles_of(who).join(", "), decision.denied.map_or("any", Classification::as_str));
+        let reason = format!(
+            "`{}` ({roles}) may not {} {class} fields for `{}`: {}",
+            short(who.name()),
+            action.as_str(),
+            short(purpose),
+            self.why(&decision)
+        );
+        Err(Error::Denied { reason })
     }
 
     /// May this caller come in by this door?
@@ -194,18 +196,16 @@ impl Roles {
     /// As [`Roles::enter`]; a denial as an error.
     ///
     /// # Errors
-    /// [`Error::NoEntry`]
+    /// [`Error::Denied`]
     pub fn require_entry(&self, who: &Principal, door: Scope) -> Result<(), Error> {
         let decision = self.enter(who, door);
         if decision.allowed {
             return Ok(());
         }
-        Err(Error::NoEntry {
-            who: short(who.name()),
-            roles: self.roles_of(who).join(", "),
-            door: door.as_str(),
-            why: self.why(&decision),
-        })
+        let (name, roles) = (short(who.name()), self.roles_of(who).join(", "));
+        let why = self.why(&decision);
+        let reason = format!("`{name}` ({roles}) may not enter by the door `{}`: {why}", door.as_str());
+        Err(Error::Denied { reason })
     }
 
     /// Asks what may be asked.
