@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use serde_json::json;
 use world::{
-    History, Outcome, Rng, Row, Size, Value, ViewOf, Word, World, belonging, journey, members, online_retail, run,
-    tolerance,
+    History, Outcome, Rng, Row, Size, Value, ViewOf, Word, World, belonging, journey, members, online_retail,
+    run, tolerance,
 };
 
 const N_TRIPLES: usize = 10_000;
@@ -101,11 +101,8 @@ fn lines(outcome: &Outcome) -> Vec<Line<'_>> {
 
 /// Of all values, not only those drawn: how many were served as one thing and trained with as another.
 fn differing(world: &World, lines: &[Line<'_>]) -> usize {
-    let features: HashMap<String, f64> = world
-        .views
-        .iter()
-        .flat_map(|view| view.names().zip(view.features.iter().map(tolerance)))
-        .collect();
+    let features: HashMap<String, f64> =
+        world.views.iter().flat_map(|view| view.names().zip(view.features.iter().map(tolerance))).collect();
     let differs = |line: &Line<'_>| {
         let pairs = line.served.iter().map(|(name, served)| (served, &line.trained[name], features[name]));
         pairs.filter(|(served, trained, slack)| !served.agrees(trained, *slack)).count()
@@ -117,7 +114,8 @@ fn write_world(out: &Path, world: &World, history: &History, outcome: &Outcome, 
     let mut rows =
         String::from("stream,row,kind,value,customer,stock,note,quantity,price,country,occurred,known\n");
     for row in history.rows.iter().chain(&outcome.taps) {
-        let Row { stream, row, kind, value, customer, stock, note, quantity, price, country, at, known } = row;
+        let Row { stream, row, kind, value, customer, stock, note, quantity, price, country, at, known } =
+            row;
         writeln!(
             rows,
             "{stream},{row},{kind},{value},{customer},{},{},{quantity},{price},{},{at},{known}",

@@ -43,7 +43,8 @@ impl House {
         let asked_of = views.iter().flat_map(|view| view.segments()).map(String::as_str).collect();
         let then = self.then(self.project(), asked_of, |subject| all.contains(&subject))?;
         let matrix = |view: &&View| {
-            let missing = || Error::Internal { reason: format!("no rows were read for {}", view.reference()) };
+            let missing =
+                || Error::Internal { reason: format!("no rows were read for {}", view.reference()) };
             let table = as_of.get(&view.reference()).ok_or_else(missing)?;
             let said = then.contexts(&grant, view, &labels, &[])?;
             Ok(table.values_with(&grant, &labels, &said, NonZeroUsize::MIN)?)

@@ -500,7 +500,7 @@ pub(crate) fn fingerprint(project: &Project, layout: &Layout) -> Result<String, 
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     };
-    add("folds 12");
+    add("folds 13");
     for contract in project.contracts.iter() {
         add(contract.yaml());
     }

@@ -343,7 +343,11 @@ fn a_feature_is_tested_by_the_file_that_expects_it() {
     assert_eq!(tested("spent"), None);
     write(dir.path(), "features/tests/shopping.yaml", &test("5", "6"));
     assert_eq!(tested("spent").as_deref(), Some("features/tests/shopping.yaml"));
-    assert_eq!((tested("mean"), tested("n_30d")), (None, None), "one comes out wrong, of the other nothing is expected");
+    assert_eq!(
+        (tested("mean"), tested("n_30d")),
+        (None, None),
+        "one comes out wrong, of the other nothing is expected"
+    );
     write(dir.path(), "features/tests/again.yaml", &test("7", "5"));
     assert_eq!(tested("spent"), None, "one file in which it fails is enough");
 }

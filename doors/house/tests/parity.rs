@@ -54,8 +54,9 @@ impl<'r> Checking<'r> {
             if view.names().next().is_none_or(|name| !served.contains_key(&name)) {
                 continue;
             }
-            let of_person =
-                people.iter().filter_map(|(kind, value)| self.rows.get(&(view.stream, *kind, value.as_str())));
+            let of_person = people
+                .iter()
+                .filter_map(|(kind, value)| self.rows.get(&(view.stream, *kind, value.as_str())));
             let rows: Vec<&Row> = of_person.flatten().copied().collect();
             let expected = brute_force(&view.features, &rows, people, at, Known::Then);
             let mutant = brute_force(&view.features, &rows, people, at, Known::Ever);
@@ -63,7 +64,9 @@ impl<'r> Checking<'r> {
             for ((feature, expected), name) in view.features.iter().zip(expected).zip(view.names()) {
                 let (served, trained) = (&served[&name], &trained[&name]);
                 let what = || {
-                    format!("{name} of {people:?} at {at}: served {served:?}, trained {trained:?}, {expected:?}")
+                    format!(
+                        "{name} of {people:?} at {at}: served {served:?}, trained {trained:?}, {expected:?}"
+                    )
                 };
                 assert!(served.agrees(trained, tolerance(feature)), "{}", what());
                 let is_price = feature["of"] == "price" && feature["scale"].is_null();

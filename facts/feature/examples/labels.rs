@@ -130,7 +130,9 @@ fn rows(view: &View, draws: &mut Draws, hot: bool) -> (Vec<(Subject, Row)>, Colu
         };
         let fields = json!({"status": status, "total": cents as f64 / 100.0});
         // Every row is one for some window: no delay is as long as the longest.
-        rows.extend(view.row_of(&Bound { record: &record, fields: &fields }).map(|row| (record.subject, row)));
+        rows.extend(
+            view.row_of(&Bound { record: &record, fields: &fields }).map(|row| (record.subject, row)),
+        );
         columns.subject.push(subject as i64);
         columns.occurred.push(occurred);
         columns.known.push(known);

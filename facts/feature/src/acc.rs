@@ -17,16 +17,25 @@ type Order = (i64, i64, u64);
 #[derive(Debug)]
 pub(crate) enum Acc<'a> {
     Count(u64),
-    Sum { n: u64, sum: Exact },
+    Sum {
+        n: u64,
+        sum: Exact,
+    },
     Least(Option<Cell<'a>>),
     Greatest(Option<Cell<'a>>),
     First(Option<(Order, Cell<'a>)>),
     Last(Option<(Order, Cell<'a>)>),
     Latest(Option<i64>),
-    Distinct { sets: Vec<&'a [OwnedCell]>, loose: Vec<Cell<'a>> },
+    Distinct {
+        sets: Vec<&'a [OwnedCell]>,
+        loose: Vec<Cell<'a>>,
+    },
     /// How many distinct values there are, where that was counted already.
     Different(u64),
-    Decayed { at: Option<i64>, sum: Exact },
+    Decayed {
+        at: Option<i64>,
+        sum: Exact,
+    },
 }
 
 /// An accumulator at rest. Stored: its order is part of the format.

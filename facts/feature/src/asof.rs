@@ -12,10 +12,10 @@ use rustc_hash::FxHashMap;
 use crate::block::{Block, RowRef};
 use crate::context::Context;
 use crate::evaluate::Evaluator;
+use crate::matrix::{Matrix, Sheet};
 use crate::reader::{check_purpose, too_far_back};
 use crate::rows::Rows;
 use crate::sweep::Sweep;
-use crate::matrix::{Matrix, Sheet};
 use crate::view::Feature;
 use crate::{Error, Row, View};
 

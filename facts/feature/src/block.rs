@@ -54,6 +54,9 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// No rows.
+    pub(crate) const EMPTY: Self = Self { bytes: Bytes(Vec::new()), n: 0, last: (0, 0) };
+
     pub(crate) fn n(&self) -> u32 {
         self.n
     }

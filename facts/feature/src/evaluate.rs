@@ -147,24 +147,24 @@ impl<'a> Run<'_, 'a> {
         }
         if range.is_visible(self.at) {
             if let Some(left) = self.add_states(closed.states(self.plan), range, lower) {
-                self.add_rows(&closed.block, &left);
+                self.add_rows(closed.block(), &left);
             }
             return;
         }
         if range.last_occurred > self.at || lower.iter().all(|lower| range.first_occurred <= *lower) {
-            self.add_rows(&closed.block, lower);
+            self.add_rows(closed.block(), lower);
             return;
         }
         let on_time = closed.on_time(self.plan);
         if on_time.known > self.at {
-            self.add_rows(&closed.block, lower);
+            self.add_rows(closed.block(), lower);
             return;
         }
         // Slots that take the sum still lack the late rows; the others read all rows.
         let late: Vec<i64> =
             lower.iter().map(|lower| if range.first_occurred > *lower { *lower } else { DONE }).collect();
         if let Some(left) = self.add_states(&on_time.states, range, lower) {
-            self.add_rows(&closed.block, &left);
+            self.add_rows(closed.block(), &left);
         }
         self.add_rows(&on_time.late, &late);
     }

@@ -217,8 +217,10 @@ impl Run<'_> {
             match belongs.get_mut(&named.value) {
                 Some(holds) => *holds = true,
                 None => {
-                    let (view, hint) = (view.reference(), suggestion(belongs.keys().map(String::as_str), &named.value));
-                    let message = format!("view `{view}` asks for no segment `{}`{hint}", short(&named.value));
+                    let (view, hint) =
+                        (view.reference(), suggestion(belongs.keys().map(String::as_str), &named.value));
+                    let message =
+                        format!("view `{view}` asks for no segment `{}`{hint}", short(&named.value));
                     return self.wrong(FILE, line(named), message);
                 }
             }
@@ -234,10 +236,10 @@ impl Run<'_> {
         let mut trained: BTreeMap<&String, Rows> = BTreeMap::new();
         for (name, record, fields) in made.iter().filter(|(name, ..)| of.contains(name)) {
             let Some(row) = view.row_of(&Bound { record, fields }) else { continue };
-            trained.entry(name).or_default().insert(row.as_ref(), &all);
+            trained.entry(name).or_default().add(row.as_ref(), &all);
             // Served at `at`: what is known later is not there yet.
             if record.known_at <= at {
-                served.entry(name).or_default().insert(row.as_ref(), &inner.plan);
+                served.entry(name).or_default().add(row.as_ref(), &inner.plan);
             }
         }
         let evaluate = |rows: &BTreeMap<&String, Rows>| {

@@ -1,14 +1,19 @@
-//! The online state: rows per subject and view, kept as records are folded.
+//! The online state: rows per subject and view, kept as records are folded. Full blocks of rows are entries of their own:
+//! a commit writes the tail in which a new row lies, and a block only where it has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contract::Bound;
 use event::Subject;
-use store::{Emissions, Fold, Scope, Stored, Table};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use store::{Emissions, Fold, Key as _, Scope, Stored, Table};
 
-use crate::rows::Rows;
-use crate::{Row, View, Views};
+use crate::block::Block;
+use crate::plan::Plan;
+use crate::row::Row;
+use crate::rows::{Blocks, Rows};
+use crate::{View, Views};
 
 /// Whose rows of which view. The view goes by the first half of its fingerprint: a changed definition finds
 /// nothing under its key, never another definition's rows.
@@ -34,11 +39,162 @@ impl store::Key for Key {
     }
 }
 
+/// One full block of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct BlockKey {
+    of: Key,
+    number: u32,
+}
+
+impl store::Key for BlockKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.of.write(out);
+        out.extend_from_slice(&self.number.to_be_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (of, number) = bytes.split_at_checked(24)?;
+        Some(Self { of: Key::read(of)?, number: u32::from_be_bytes(number.try_into().ok()?) })
+    }
+
+    fn owner(&self) -> Option<Subject> {
+        Some(self.of.subject)
+    }
+}
+
+/// A block that the rows it belongs to hold as well.
+#[derive(Clone)]
+struct Shared(Arc<Block>);
+
+impl Serialize for Shared {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Shared {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ok(Self(Arc::new(Block::deserialize(d)?)))
+    }
+}
+
+/// Rows and their blocks.
+struct Kept {
+    rows: Table<Key, Rows>,
+    blocks: Table<BlockKey, Shared>,
+    /// LAW 4: what is sealed may be there and open no more.
+    is_sealed: bool,
+}
+
+/// The blocks of one subject and view.
+struct Own<'t> {
+    of: Key,
+    blocks: &'t mut Table<BlockKey, Shared>,
+    is_sealed: bool,
+}
+
+/// A block that is not there: nobody may read it any more, or the state is broken.
+fn gone(is_sealed: bool) -> Result<Option<Arc<Block>>, store::Error> {
+    if is_sealed {
+        return Ok(None);
+    }
+    Err(store::Error::Corrupt {
+        table: "feature-blocks".to_owned(),
+        reason: "a block of a subject's rows is missing".to_owned(),
+    })
+}
+
+impl Blocks for Own<'_> {
+    fn load(&mut self, number: u32) -> Result<Option<Arc<Block>>, store::Error> {
+        match self.blocks.get(&BlockKey { of: self.of, number })? {
+            Some(shared) => Ok(Some(shared.0.clone())),
+            None => gone(self.is_sealed),
+        }
+    }
+
+    fn put(&mut self, number: u32, block: Arc<Block>) {
+        self.blocks.put(BlockKey { of: self.of, number }, Shared(block));
+    }
+
+    fn remove(&mut self, number: u32) {
+        self.blocks.remove(&BlockKey { of: self.of, number });
+    }
+}
+
+/// The same for a reader, who changes nothing.
+struct Seen<'t> {
+    of: Key,
+    kept: &'t Kept,
+}
+
+impl Blocks for Seen<'_> {
+    fn load(&mut self, number: u32) -> Result<Option<Arc<Block>>, store::Error> {
+        match self.kept.blocks.peek(&BlockKey { of: self.of, number })? {
+            Some(shared) => Ok(Some(shared.0.clone())),
+            None => gone(self.kept.is_sealed),
+        }
+    }
+
+    fn put(&mut self, _: u32, _: Arc<Block>) {}
+
+    fn remove(&mut self, _: u32) {}
+}
+
+impl Kept {
+    fn open(scope: &Scope) -> Self {
+        let (rows, blocks) = (Table::open(scope, "feature-rows"), Table::open(scope, "feature-blocks"));
+        Self { rows, blocks, is_sealed: false }
+    }
+
+    fn sealed(scope: &Scope) -> Self {
+        let rows = Table::sealed(scope, "feature-rows-personal");
+        Self { rows, blocks: Table::sealed(scope, "feature-blocks-personal"), is_sealed: true }
+    }
+
+    fn insert(&mut self, key: Key, row: &Row, plan: &Plan) -> Result<(), store::Error> {
+        let Self { rows, blocks, is_sealed } = self;
+        let mut own = Own { of: key, blocks, is_sealed: *is_sealed };
+        if rows.update(&key, |rows| rows.insert(row.as_ref(), plan, &mut own))?? {
+            return Ok(());
+        }
+        // What is left of somebody whose key is gone: as if there had been nothing.
+        self.forget(key)?;
+        self.insert(key, row, plan)
+    }
+
+    fn peek(&self, key: Key) -> Result<Option<Arc<Rows>>, store::Error> {
+        let Some(rows) = self.rows.peek(&key)? else { return Ok(None) };
+        Ok(rows.complete(&mut Seen { of: key, kept: self })?.then_some(rows))
+    }
+
+    /// Also where it no longer opens: its bytes may be there.
+    fn forget(&mut self, key: Key) -> Result<bool, store::Error> {
+        let is_there = self.rows.get(&key)?.is_some();
+        self.rows.remove(&key);
+        let mut start = Vec::new();
+        key.write(&mut start);
+        for block in self.blocks.keys_from(&start)? {
+            self.blocks.remove(&block);
+        }
+        Ok(is_there)
+    }
+
+    fn forget_others(&mut self, known: &BTreeSet<u64>) -> Result<(), store::Error> {
+        for key in self.rows.keys_from(&[])?.into_iter().filter(|key| !known.contains(&key.view)) {
+            self.rows.remove(&key);
+        }
+        for key in self.blocks.keys_from(&[])?.into_iter().filter(|key| !known.contains(&key.of.view)) {
+            self.blocks.remove(&key);
+        }
+        Ok(())
+    }
+}
+
 /// The rows of one partition's subjects.
 pub struct Tables {
-    open: Table<Key, Rows>,
+    open: Kept,
     /// LAW 4: rows of views that personal fields go into.
-    personal: Table<Key, Rows>,
+    personal: Kept,
     /// Views that are being filled from the journal, and the position up to which they are. Empty once all are: a
     /// filled state is the same as one folded from the start (LAW 2).
     filling: Table<u64, u64>,
@@ -56,8 +212,8 @@ impl Tables {
             found.insert(*view, *position);
         });
         Self {
-            open: Table::open(scope, "features"),
-            personal: Table::sealed(scope, "features-personal"),
+            open: Kept::open(scope),
+            personal: Kept::sealed(scope),
             to_fill: read.map(|()| found),
             filling,
             row: Row::default(),
@@ -66,10 +222,11 @@ impl Tables {
 
     /// The tables, for commit and digest.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
-        vec![&mut self.open, &mut self.personal, &mut self.filling]
+        let Self { open, personal, filling, .. } = self;
+        vec![&mut open.rows, &mut open.blocks, &mut personal.rows, &mut personal.blocks, filling]
     }
 
-    fn table(&mut self, view: &View) -> &mut Table<Key, Rows> {
+    fn kept(&mut self, view: &View) -> &mut Kept {
         if view.is_personal() { &mut self.personal } else { &mut self.open }
     }
 
@@ -145,15 +302,8 @@ impl Tables {
     /// [`store::Error`]
     pub fn forget_others(&mut self, views: &Views) -> Result<(), store::Error> {
         let known: BTreeSet<u64> = views.iter().map(|view| view.inner().id).collect();
-        for table in [&mut self.open, &mut self.personal] {
-            let mut gone = Vec::new();
-            table.scan(|key, _| {
-                if !known.contains(&key.view) {
-                    gone.push(*key);
-                }
-            })?;
-            gone.iter().for_each(|key| table.remove(key));
-        }
+        self.open.forget_others(&known)?;
+        self.personal.forget_others(&known)?;
         let unknown: Vec<u64> =
             self.filling()?.keys().filter(|view| !known.contains(view)).copied().collect();
         for view in unknown {
@@ -172,11 +322,7 @@ impl Tables {
     pub fn forget(&mut self, subject: Subject, views: &Views) -> Result<u64, store::Error> {
         let mut n_rows = 0;
         for view in views.iter() {
-            let key = Key { subject, view: view.inner().id };
-            let table = self.table(view);
-            n_rows += u64::from(table.get(&key)?.is_some());
-            // Also where it no longer opens: its bytes may be there.
-            table.remove(&key);
+            n_rows += u64::from(self.kept(view).forget(Key { subject, view: view.inner().id })?);
         }
         Ok(n_rows)
     }
@@ -186,7 +332,7 @@ impl Tables {
         let mut row = std::mem::take(&mut self.row);
         if inner.read_row(bound, &mut row) {
             let key = Key { subject: bound.record.subject, view: inner.id };
-            self.table(view).update(&key, |rows| rows.insert(row.as_ref(), &inner.plan))?;
+            self.kept(view).insert(key, &row, &inner.plan)?;
         }
         self.row = row;
         Ok(())
@@ -226,8 +372,8 @@ impl Shelf for Tables {
         if self.filling()?.contains_key(&key.view) {
             return Ok(Held { rows: None, is_filling: true });
         }
-        let table = if view.is_personal() { &self.personal } else { &self.open };
-        Ok(Held { rows: table.peek(&key)?, is_filling: false })
+        let kept = if view.is_personal() { &self.personal } else { &self.open };
+        Ok(Held { rows: kept.peek(key)?, is_filling: false })
     }
 }
 

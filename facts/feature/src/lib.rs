@@ -38,7 +38,8 @@
 //! # Cost
 //!
 //! Rows lie in blocks of up to 128, as delta-coded bytes (about 25 a row). Appending is amortised O(1), also for
-//! a subject with 100,000 rows; a late row is put into its block. A read decodes the blocks at the edges of the
+//! a subject with 100,000 rows; a late row is put into its block. Full blocks are entries of the state by themselves, so
+//! a commit writes the tails that grew and the blocks that changed, and nothing else. A read decodes the blocks at the edges of the
 //! windows and takes sums of whole blocks, kept in memory and not in the state, for what lies between.
 //!
 //! This room knows nothing of partitions, profiles, models, files or HTTP. LAW 3: values leave it only through
@@ -58,6 +59,8 @@ pub mod expr;
 mod filter;
 mod fixture;
 mod fold;
+#[cfg(test)]
+mod fold_tests;
 mod formula;
 mod matrix;
 mod money;

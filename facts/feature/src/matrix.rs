@@ -168,7 +168,8 @@ impl Sheet {
         let Some(first) = sheets.first() else { return Vec::new() };
         let n = first.kinds.len();
         let kinds = columns.filter_map(|at| Some((at, *first.kinds.get(at)?)));
-        let mut made: Vec<(usize, Column)> = kinds.map(|(at, kind)| (at, Column::new(kind, n_rows))).collect();
+        let mut made: Vec<(usize, Column)> =
+            kinds.map(|(at, kind)| (at, Column::new(kind, n_rows))).collect();
         let mut order: Vec<(&Drawer, usize)> = Vec::with_capacity(DRAWER);
         for number in 0..first.drawers.len() {
             let all = sheets.iter().filter_map(|sheet| sheet.drawers.get(number));
@@ -192,9 +193,13 @@ impl Sheet {
                         drawer.cells.get(start.saturating_add(at)).copied().filter(|_| there)
                     });
                     match column {
-                        Column::Integer(column) => column.extend(cells.map(|bits| bits.map(|bits| bits as i64))),
+                        Column::Integer(column) => {
+                            column.extend(cells.map(|bits| bits.map(|bits| bits as i64)))
+                        }
                         Column::Number(column) => column.extend(cells.map(|bits| bits.map(f64::from_bits))),
-                        Column::Boolean(column) => column.extend(cells.map(|bits| bits.map(|bits| bits == 1))),
+                        Column::Boolean(column) => {
+                            column.extend(cells.map(|bits| bits.map(|bits| bits == 1)))
+                        }
                         Column::Text(column) => {
                             let text = |(drawer, row): &(&Drawer, usize)| {
                                 drawer.texts.get(at).and_then(|texts| texts.get(*row)).cloned().flatten()

@@ -52,7 +52,8 @@ impl Building<'_> {
             known.get(place)?.as_deref()
         };
         for raw in all.iter().filter(|raw| raw.agg == Agg::Ratio) {
-            let part = |part: &Option<serde_saphyr::Spanned<String>>| part.as_ref().map(|part| part.value.clone());
+            let part =
+                |part: &Option<serde_saphyr::Spanned<String>>| part.as_ref().map(|part| part.value.clone());
             let (numerator, denominator) = (part(&raw.numerator), part(&raw.denominator));
             if let (Some(a), Some(b)) = (of(numerator.as_deref()), of(denominator.as_deref()))
                 && a != b
@@ -124,7 +125,8 @@ customProperties:
     fn findings(features: &str) -> Vec<String> {
         let mut contracts = Contracts::new();
         contracts.insert(Contract::parse(CONTRACT, "orders.yaml").unwrap().contract).unwrap();
-        let view = format!("view: v\nversion: 1\nstream: orders\npurposes: [analytics]\nfeatures:\n{features}");
+        let view =
+            format!("view: v\nversion: 1\nstream: orders\npurposes: [analytics]\nfeatures:\n{features}");
         let (_, findings) = View::parse(&view, "v.yaml", &contracts);
         findings.iter().map(|f| format!("{} {} {}", f.line.unwrap_or_default(), f.code, f.message)).collect()
     }
@@ -134,7 +136,10 @@ customProperties:
         match expected {
             None => assert_eq!(found, [""; 0], "{feature}"),
             Some(text) => {
-                assert!(found.len() == 1 && found[0].contains("MR4021") && found[0].contains(text), "{found:?}");
+                assert!(
+                    found.len() == 1 && found[0].contains("MR4021") && found[0].contains(text),
+                    "{found:?}"
+                );
             }
         }
     }
@@ -185,6 +190,9 @@ customProperties:
         };
         assert_eq!(ratio("EUR"), [""; 0]);
         let found = ratio("CHF");
-        assert!(found.len() == 1 && found[0].starts_with("9 MR4021 feature `r`: it divides EUR by CHF"), "{found:?}");
+        assert!(
+            found.len() == 1 && found[0].starts_with("9 MR4021 feature `r`: it divides EUR by CHF"),
+            "{found:?}"
+        );
     }
 }

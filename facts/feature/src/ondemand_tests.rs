@@ -357,7 +357,8 @@ fn a_segment_is_a_feature_for_whoever_says_what_is_so_of_it() {
         (Context::default().partial(), ["nothing", "nothing", "nothing"]),
     ] {
         let served = Reader::new(&tables).at_with(&serving, &view, &members, t, &context).unwrap();
-        let matrix = as_of.values_with(&training, &[label], std::slice::from_ref(&context), NonZeroUsize::MIN);
+        let matrix =
+            as_of.values_with(&training, &[label], std::slice::from_ref(&context), NonZeroUsize::MIN);
         let matrix = matrix.unwrap();
         for (n, name) in ["is_loyal", "loyal_and_new", "again"].into_iter().enumerate() {
             let value = served.get(name).unwrap();

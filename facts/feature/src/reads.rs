@@ -81,7 +81,9 @@ impl View {
                 let n_features = inner.features.len();
                 let (list, name) = match name.strip_prefix(SEGMENT) {
                     _ if slot < n_features => (&mut reads.features, name),
-                    Some(segment) if slot >= n_features + inner.context.len() => (&mut reads.segments, segment),
+                    Some(segment) if slot >= n_features + inner.context.len() => {
+                        (&mut reads.segments, segment)
+                    }
                     _ => (&mut reads.context, name),
                 };
                 list.push(name.to_owned());
@@ -136,7 +138,7 @@ impl View {
         let mut by_subject: BTreeMap<Subject, Rows> = BTreeMap::new();
         for (subject, row) in rows {
             grant.require(&ACTIONS, *subject)?;
-            by_subject.entry(*subject).or_default().insert(row.as_ref(), &plan);
+            by_subject.entry(*subject).or_default().add(row.as_ref(), &plan);
         }
         let rows: Vec<&Rows> = by_subject.values().collect();
         let values = Evaluator::new(self.inner()).values(&rows, at.micros(), &said);

@@ -203,7 +203,9 @@ impl<'a> Sweep<'a> {
             while let Some(row) = rows.get(window.n_left).filter(|row| row.occurred <= window.lower) {
                 let place = window.n_left;
                 window.n_left += 1;
-                let Some(is_in) = inside.get_mut(place).filter(|bits| **bits >> bit & 1 == 1) else { continue };
+                let Some(is_in) = inside.get_mut(place).filter(|bits| **bits >> bit & 1 == 1) else {
+                    continue;
+                };
                 *is_in &= !(1 << bit);
                 let own = own_cells(cells, plan, place);
                 for i in &window.slots {
@@ -231,13 +233,8 @@ impl<'a> Sweep<'a> {
             let place = *place as usize;
             let (Some(row), Some(bits)) = (rows.get(place), inside.get_mut(place)) else { continue };
             let own = own_cells(cells, plan, place);
-            let as_row = RowRef {
-                occurred: row.occurred,
-                known: row.known,
-                id: row.id,
-                mask: row.mask,
-                cells: &[],
-            };
+            let as_row =
+                RowRef { occurred: row.occurred, known: row.known, id: row.id, mask: row.mask, cells: &[] };
             for (bit, window) in windows.iter().enumerate() {
                 if row.occurred <= window.lower {
                     continue;
@@ -259,8 +256,7 @@ impl<'a> Sweep<'a> {
     fn pick(&mut self) {
         let Self { plan, windows, rows, cells, inside, accs, candidates, .. } = self;
         for (bit, window) in windows.iter().enumerate() {
-            let is_in =
-                |place: &u32| inside.get(*place as usize).is_some_and(|bits| *bits >> bit & 1 == 1);
+            let is_in = |place: &u32| inside.get(*place as usize).is_some_and(|bits| *bits >> bit & 1 == 1);
             for i in &window.slots {
                 let (Some(slot), Some(acc)) = (plan.slots.get(*i), accs.get_mut(*i)) else { continue };
                 let found = |place: u32| {

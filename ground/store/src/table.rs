@@ -207,6 +207,26 @@ impl<K: Key, V: Value> Table<K, V> {
         Ok(())
     }
 
+    /// The keys whose bytes start with `start`, hot ones included, also of values that no longer open (LAW 4) and of some
+    /// that were just removed: for whoever removes them all.
+    ///
+    /// # Errors
+    /// [`Error`] where the store fails.
+    pub fn keys_from(&self, start: &[u8]) -> Result<Vec<K>, Error> {
+        let hot = self.dirty.iter().chain(&self.in_flight).filter(|key| key_bytes(*key).starts_with(start));
+        let mut keys: Vec<K> = hot.cloned().collect();
+        let mut prefix = self.prefix.clone();
+        prefix.extend_from_slice(start);
+        self.db.prefix(&prefix, |full, _| {
+            let at = full.get(self.prefix.len()..).unwrap_or_default();
+            keys.push(K::read(at).ok_or_else(|| self.corrupt("its key is not of this table"))?);
+            Ok(())
+        })?;
+        keys.sort();
+        keys.dedup();
+        Ok(keys)
+    }
+
     fn slot(&mut self, key: &K) -> Result<&mut Slot<V>, Error> {
         if !self.hot.contains_key(key) {
             let value = self.load(key)?.map(Arc::new);

@@ -104,7 +104,8 @@ fn said<T: DeserializeOwned>(command: &mut Command) -> Result<T> {
         bail!("it ended with {}", output.status);
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(text.lines().last().unwrap_or_default()).with_context(|| format!("no figures: {text}"))
+    serde_json::from_str(text.lines().last().unwrap_or_default())
+        .with_context(|| format!("no figures: {text}"))
 }
 
 #[cfg(test)]
@@ -112,8 +113,14 @@ mod tests {
     use super::*;
 
     fn check(seconds: f64, n_different: u64, holds: bool) {
-        let ours = Ours { n_rows: 1_000_000, n_labels: 1_000_000, n_features: 20, seconds, processor_seconds: 1.0 };
-        let peer = |seconds, n_different| Peer { seconds, processor_seconds: 2.0, way: "running".into(), n_different };
+        let ours =
+            Ours { n_rows: 1_000_000, n_labels: 1_000_000, n_features: 20, seconds, processor_seconds: 1.0 };
+        let peer = |seconds, n_different| Peer {
+            seconds,
+            processor_seconds: 2.0,
+            way: "running".into(),
+            n_different,
+        };
         let figure = judge(&ours, &Peers { duckdb: peer(2.0, 0), polars: peer(1.0, n_different) });
         assert_eq!(figure.holds, holds, "{}", figure.text);
     }

@@ -25,8 +25,7 @@ pub struct World {
 impl World {
     /// Customers of a shop, two views.
     pub fn retail() -> Self {
-        let customer =
-            Entity { name: "user", kinds: &["user_id", "card"], history: "shop", live: "taps" };
+        let customer = Entity { name: "user", kinds: &["user_id", "card"], history: "shop", live: "taps" };
         Self { n_partitions: 3, entities: vec![customer], views: views::retail() }
     }
 

@@ -19,7 +19,8 @@ const FIELDS: &str = r#"
 const NUMBER: &str =
     "\n      - {name: n, logicalType: integer, required: true, primaryKey: true, classification: internal}\n";
 const AT: &str = "\n      - {name: at, logicalType: timestamp, required: true, classification: internal}\n";
-const KNOWN: &str = "\n      - {name: known, logicalType: timestamp, required: true, classification: internal}\n";
+const KNOWN: &str =
+    "\n      - {name: known, logicalType: timestamp, required: true, classification: internal}\n";
 
 /// The project at one moment.
 pub struct Moment {
@@ -69,7 +70,10 @@ pub fn write(dir: &Path, world: &World, moment: &Moment) {
         put(&format!("usecases/{}.yaml", use_case(entity)), use_case_of(&use_case(entity), entity, &names));
         // Asks only for what was there from the start.
         let early = world.names(entity, false);
-        put(&format!("usecases/{}.yaml", early_case(entity)), use_case_of(&early_case(entity), entity, &early));
+        put(
+            &format!("usecases/{}.yaml", early_case(entity)),
+            use_case_of(&early_case(entity), entity, &early),
+        );
     }
     for view in world.views.iter().filter(|view| *with_new || !view.is_new) {
         let text = json!({

@@ -98,7 +98,9 @@ impl History {
                 n_late += 1;
                 row.known += 3_600 * SECOND + rng.below(21 * 86_400) as i64 * SECOND;
             }
-            if row.kind != "user_id" || !*has_card.entry(row.customer.clone()).or_insert_with(|| rng.chance(30)) {
+            if row.kind != "user_id"
+                || !*has_card.entry(row.customer.clone()).or_insert_with(|| rng.chance(30))
+            {
                 continue;
             }
             let middle = span.0 + (span.1 - span.0) * (20 + rng.below(60) as i64) / 100;
@@ -186,7 +188,8 @@ pub fn members(
     value: &str,
     at: i64,
 ) -> Vec<(&'static str, String)> {
-    let Some(known) = ["user_id", "card", "household", "product"].into_iter().find(|known| *known == kind) else {
+    let Some(known) = ["user_id", "card", "household", "product"].into_iter().find(|known| *known == kind)
+    else {
         panic!("no identifier `{kind}`")
     };
     let customer = value.trim_start_matches('k');

@@ -135,7 +135,11 @@ pub fn run(dir: &Path, world: &World, history: &History, size: &Size, rng: &mut 
 }
 
 fn moment(clock: i64, live_since: i64) -> Moment {
-    Moment { clock: Instant::from_micros(clock), live_since: Instant::from_micros(live_since), with_new: true }
+    Moment {
+        clock: Instant::from_micros(clock),
+        live_since: Instant::from_micros(live_since),
+        with_new: true,
+    }
 }
 
 fn open(dir: &Path, world: &World, moment: &Moment) -> Arc<House> {
@@ -187,7 +191,8 @@ impl<'w> Epoch<'w> {
             let belongs = rng.chance(80);
             let (home, who) = (called("household", household), called("user_id", user));
             let record = self.house.belongs(&home, &who, belongs, None, None).unwrap();
-            let word = Word { household: household.clone(), user: user.clone(), belongs, at: 0, known: 0, record };
+            let word =
+                Word { household: household.clone(), user: user.clone(), belongs, at: 0, known: 0, record };
             outcome.words.push(word);
         }
     }
@@ -252,8 +257,7 @@ impl<'w> Epoch<'w> {
     fn post(&self, rng: &mut Rng, taps: &mut Vec<Row>) {
         let mut bodies = Vec::new();
         let entity = self.world.entity_of(rng.pick(&self.hot).stream);
-        let like: Vec<&Row> =
-            self.hot.iter().copied().filter(|row| row.stream == entity.history).collect();
+        let like: Vec<&Row> = self.hot.iter().copied().filter(|row| row.stream == entity.history).collect();
         for _ in 0..1 + rng.below(8) {
             let like = *rng.pick(&like);
             let (kind, value) = name(like, entity, self.history, rng);
@@ -298,7 +302,12 @@ impl<'w> Epoch<'w> {
             let view = values.view().name().to_owned();
             values.iter().map(move |(feature, value)| (format!("{view}.{}", feature.name()), plain(value)))
         });
-        outcome.homes.push(Home { household, at: at.micros(), served: served.collect(), trained: HashMap::new() });
+        outcome.homes.push(Home {
+            household,
+            at: at.micros(),
+            served: served.collect(),
+            trained: HashMap::new(),
+        });
     }
 }
 
@@ -320,12 +329,7 @@ fn home_views(world: &World) -> Vec<String> {
 }
 
 /// Who belongs to a household as of an instant, by all their names.
-pub fn belonging(
-    words: &[Word],
-    history: &History,
-    household: &str,
-    at: i64,
-) -> Vec<(&'static str, String)> {
+pub fn belonging(words: &[Word], history: &History, household: &str, at: i64) -> Vec<(&'static str, String)> {
     let mut latest: BTreeMap<&str, &Word> = BTreeMap::new();
     for word in words.iter().filter(|word| word.household == household && word.at <= at && word.known <= at) {
         latest.insert(&word.user, word);

@@ -2,7 +2,8 @@
 
 use super::{Value, short};
 
-pub(super) const KEYWORDS: [&str; 9] = ["and", "or", "not", "in", "is", "missing", "true", "false", "consent"];
+pub(super) const KEYWORDS: [&str; 9] =
+    ["and", "or", "not", "in", "is", "missing", "true", "false", "consent"];
 
 /// True for names that need no backticks.
 pub fn is_plain_name(name: &str) -> bool {

@@ -80,9 +80,10 @@ fn judge(world: &World, compared: &Compared) -> Figure {
     let Compared { n_triples, n_logged_differ, n_trained_differ, largest_decayed, .. } = compared;
     let Compared { n_leaked, n_read, n_leaked_asof, n_read_asof, .. } = compared;
     let late = *n_late as f64 / (*n_rows).max(1) as f64;
-    let nothing_differs = [n_logged_differ, n_trained_differ, n_logged_not_trained, n_elsewhere_differ, n_leaked]
-        .iter()
-        .all(|n| **n == 0);
+    let nothing_differs =
+        [n_logged_differ, n_trained_differ, n_logged_not_trained, n_elsewhere_differ, n_leaked]
+            .iter()
+            .all(|n| **n == 0);
     let something_was_tried =
         [n_read, n_labels_merged, n_homes, n_meanwhile, n_elsewhere].iter().all(|n| **n > 0);
     let holds = *n_views == N_VIEWS
