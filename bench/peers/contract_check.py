@@ -50,7 +50,7 @@ def make(path):
             count(*) FILTER (qty NOT BETWEEN 1 AND 100), count(*) FILTER (price < 0),
             count(*) FILTER (country NOT IN ('DE', 'AT', 'CH')), count(*) FILTER (NOT regexp_matches(mail, '{PATTERN}')),
             count(price) - count(DISTINCT price)
-        FROM '{path}'""").fetchone()
+        FROM '{path}'""").fetchall()[0]
     names = ["rows", "id_repeats", "sku_missing", "qty_outside", "price_below", "country_invalid", "mail_invalid", "price_repeats"]
     return dict(zip(names, row))
 

@@ -5,12 +5,12 @@
 //! judges records, so that there is one meaning. Contracts that look at several fields at once are judged by rows:
 //! [`Contract::column_judge`] says so by giving nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 
 use serde_json::{Map, Value};
 
-use super::glance::Fast;
+use super::glance::{Fast, Quiet};
 use super::judge::MOST_DISTINCT;
 use super::{Metric, Rule};
 use crate::finding::codes;
@@ -83,8 +83,10 @@ impl Hasher for Mix {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+            self.write_u64(u64::from_le_bytes(word));
         }
     }
 
@@ -245,22 +247,19 @@ impl ColumnJudge<'_> {
     fn texts(&mut self, values: &[&str], bad: &mut Vec<usize>) {
         let rules = &self.field.rules;
         let (pattern, min, max) = (rules.pattern.clone(), rules.min_chars, rules.max_chars);
-        let looks = self
-            .rules
-            .iter()
-            .any(|(_, rule)| matches!(rule.metric, Metric::Missing(..) | Metric::Invalid { .. }));
+        let quiet = Quiet::of(self.rules.iter().map(|(_, rule)| *rule), pattern.as_ref());
         // Values of a list come again and again: each is looked at once.
-        let mut known: BTreeMap<&str, (bool, Vec<usize>)> = BTreeMap::new();
+        let mut known: HashMap<&str, (bool, Vec<usize>), BuildHasherDefault<Mix>> = HashMap::default();
         for (at, text) in values.iter().enumerate() {
             if self.seen.is_some() {
                 self.repeats(text_key(text));
             }
             let plain = self.fast.by_text
-                && !looks
                 && text.len() <= MAX_TEXT_BYTES
                 && max.is_none_or(|max| text.len() <= max)
                 && min.is_none_or(|min| text.is_ascii() && text.len() >= min)
-                && pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));
+                && pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
+                && quiet.as_ref().is_some_and(|quiet| quiet.passes(text));
             let named = self.subject.as_ref().is_none_or(|(kind, _)| names_somebody(kind, text));
             if plain && named {
                 continue;

@@ -1,5 +1,9 @@
 //! Values that plainly keep all rules of their field, told by a comparison.
 
+use regex::Regex;
+use serde_json::Value;
+
+use super::{Metric, Rule};
 use crate::bind::MAX_EXACT;
 use crate::model::{Field, Kind, Limit};
 
@@ -74,5 +78,43 @@ impl Fast {
             && n.abs() < MAX_EXACT
             && self.low.is_none_or(|low| low <= n)
             && self.high.is_none_or(|high| n <= high)
+    }
+}
+
+/// What a text must be so that no rule about many records counts it.
+pub(super) struct Quiet<'r> {
+    not_among: Vec<&'r str>,
+    matches: Vec<&'r Regex>,
+}
+
+impl<'r> Quiet<'r> {
+    /// `None` where that cannot be told by a comparison.
+    ///
+    /// * `known`: a pattern that every text was held against before
+    pub(super) fn of(rules: impl Iterator<Item = &'r Rule>, known: Option<&Regex>) -> Option<Self> {
+        let mut quiet = Self { not_among: Vec::new(), matches: Vec::new() };
+        for rule in rules {
+            match &rule.metric {
+                Metric::Missing(_, values) => {
+                    for value in values {
+                        // A number stands for the text of it, too.
+                        let Value::String(text) = value else { return None };
+                        quiet.not_among.push(text);
+                    }
+                }
+                Metric::Invalid { valid, pattern, .. } if valid.is_empty() => {
+                    let other =
+                        |pattern: &&Regex| known.is_none_or(|known| known.as_str() != pattern.as_str());
+                    quiet.matches.extend(pattern.as_ref().filter(other));
+                }
+                Metric::Invalid { .. } => return None,
+                Metric::Null(_) | Metric::Duplicate(_) | Metric::Rows | Metric::Breaking(_) => {}
+            }
+        }
+        Some(quiet)
+    }
+
+    pub(super) fn passes(&self, text: &str) -> bool {
+        !self.not_among.contains(&text) && self.matches.iter().all(|pattern| pattern.is_match(text))
     }
 }
