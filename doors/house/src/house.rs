@@ -425,7 +425,7 @@ pub(crate) fn system_record(
 impl ConsentView for House {
     fn standing(&self, subject: Subject) -> Result<Option<Arc<Standing>>, store::Error> {
         let look = |rooms: &Rooms| rooms.consents.standing(subject);
-        self.engine.read(self.partition_of(subject), look).unwrap_or(Ok(None))
+        self.engine.read_within(self.partition_of(subject), look).unwrap_or(Ok(None))
     }
 
     fn may(&self, who: &Principal, action: Action, purpose: &str) -> Result<(), Denied> {
@@ -437,7 +437,7 @@ impl ConsentView for House {
 impl TraitView for House {
     fn traits(&self, subject: Subject) -> Result<Option<OpaqueTraits>, store::Error> {
         let look = |rooms: &Rooms| rooms.traits.traits(subject);
-        self.engine.read(self.partition_of(subject), look).unwrap_or(Ok(None))
+        self.engine.read_within(self.partition_of(subject), look).unwrap_or(Ok(None))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::segments::Person;
 impl Shelf for House {
     fn held(&self, view: &View, subject: Subject) -> Result<Held, store::Error> {
         let look = |rooms: &Rooms| rooms.features.held(view, subject);
-        self.engine().read(self.partition_of(subject), look).unwrap_or_else(|| Ok(Held::default()))
+        self.engine().read_within(self.partition_of(subject), look).unwrap_or_else(|| Ok(Held::default()))
     }
 }
 

@@ -297,6 +297,12 @@ impl<S: Shard> Engine<S> {
         self.part(partition).map(|part| look(&part.shard.read()))
     }
 
+    /// As [`Engine::read`], for whoever may be looking at the same partition already: behind a commit that waits for the
+    /// first look to end, a second one would wait for ever.
+    pub fn read_within<R>(&self, partition: Partition, look: impl FnOnce(&S) -> R) -> Option<R> {
+        self.part(partition).map(|part| look(&part.shard.read_recursive()))
+    }
+
     /// Works on a partition's state between two records, told up to where it is folded. What changes is committed
     /// together with that position.
     pub fn with_shard<R>(&self, partition: Partition, work: impl FnOnce(&mut S, Position) -> R) -> Option<R> {

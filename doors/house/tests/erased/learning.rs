@@ -73,7 +73,7 @@ pub fn learn(dir: &Path, partitions: u16) -> Learned {
     for n in 0..900_i64 {
         // About once a week, now a little sooner and now later.
         let who = n % 60;
-        let day = (n / 60) * 7 + (n * n + who) % 5;
+        let day = (n / 60) * 7 + ((n / 60) * (n / 60) + who) % 5;
         let at = start + event::Span::from_secs(day * 86_400 + n);
         csv += &format!("b{n},{},{at},{}\n", 500 + 37 * (n % 50), if who == 4 { "zoe".to_owned() } else { format!("n{who}") });
     }
