@@ -184,7 +184,7 @@ fn merged(
 }
 
 /// What whole profiles are read for.
-const PROFILES: [Action; 3] = [Action::ReadProfile, Action::Send, Action::Export];
+const PROFILES: [Action; 4] = [Action::ReadProfile, Action::Send, Action::Export, Action::Claims];
 /// What takes single traits for its inputs.
 const INPUTS: [Action; 5] =
     [Action::Decide, Action::Train, Action::ReadFeatures, Action::ReadProfile, Action::Export];
