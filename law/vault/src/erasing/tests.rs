@@ -1,3 +1,5 @@
+//! What is destroyed stays destroyed, whatever is cut off, copied or read meanwhile.
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
