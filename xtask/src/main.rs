@@ -96,6 +96,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
             println!("node:   {}", peers::node(&place)?.display());
             println!("airflow: {}", peers::airflow(&place)?.display());
             println!("contracts: {}", peers::contracts(&place)?.display());
+            println!("audit: {}", peers::audit(&place)?.display());
             println!("contract-check: {}", peers::contract_check(&place)?.display());
             Ok(true)
         }

@@ -60,6 +60,20 @@ pub fn contract_check(place: &Place) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// The Python with `bench/peers/audit-requirements.txt` installed, in `target/peers-audit`.
+pub fn audit(place: &Place) -> Result<PathBuf> {
+    let home = place.target().join("peers-audit");
+    let python = home.join("bin/python");
+    let list = "bench/peers/audit-requirements.txt";
+    install(&home, &[place.read(list)?], || {
+        eprintln!("installing pymerkle into {} (once)", home.display());
+        must(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        let mut pip = Command::new(&python);
+        must(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(place.root.join(list)))
+    })?;
+    Ok(python)
+}
+
 /// The folder with `bench/package.json` installed (`node_modules` inside), `target/peers-node`.
 pub fn node(place: &Place) -> Result<PathBuf> {
     let home = place.target().join("peers-node");

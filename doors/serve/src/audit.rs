@@ -188,11 +188,11 @@ pub(crate) async fn entries(
 ) -> Result<Json<AuditEntries>, Problem> {
     let limit = asked.limit.unwrap_or(100).clamp(1, MOST);
     let subject = asked.subject.as_deref().map(door::id).transpose()?;
-    let (from, to) = (door::instant("from", asked.from.as_deref())?, door::instant("to", asked.to.as_deref())?);
+    let (from, to) =
+        (door::instant("from", asked.from.as_deref())?, door::instant("to", asked.to.as_deref())?);
     let sought = AuditSought { what: asked.what, by: asked.by, subject, from, to, before: asked.before };
-    let (size, found) = door
-        .ask(&id, move |house| Ok((house.audit_size()?, house.audit_entries(&sought, limit)?)))
-        .await?;
+    let (size, found) =
+        door.ask(&id, move |house| Ok((house.audit_size()?, house.audit_entries(&sought, limit)?))).await?;
     let last = found.last().map(|found| found.index).filter(|index| *index > 0);
     let next = if found.len() == limit { last } else { None };
     let shown = |found: house::AuditEntry| {

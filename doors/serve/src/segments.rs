@@ -227,7 +227,9 @@ async fn export(
         let (caller, segment, traits) = (caller.clone(), segment.clone(), traits.clone());
         move |house: &Arc<house::House>| {
             house.known_traits(&traits)?;
-            house.segment_profiles(&caller.principal, &segment, at)
+            let found = house.segment_profiles(&caller.principal, &segment, at)?;
+            house.audit_export(&caller.principal, "segment", &segment, &house.segment(&segment)?.purpose)?;
+            Ok(found)
         }
     };
     let (count, profiles) = door.ask(&id, select).await?;

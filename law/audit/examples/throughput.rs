@@ -18,7 +18,8 @@ const N_VERIFIED: u64 = 100_000;
 
 fn entry(n: u64) -> Vec<u8> {
     let head = r#"{"at":"2026-11-24T13:00:00.000001Z","what":"person.read","by":"anna","purpose":"direct_marketing","#;
-    format!("{head}\"subject\":\"{:032x}\",\"detail\":{{\"n\":{n}}}}}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)).into_bytes()
+    format!("{head}\"subject\":\"{:032x}\",\"detail\":{{\"n\":{n}}}}}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        .into_bytes()
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -66,7 +66,9 @@ pub enum Error {
         expected: String,
     },
     /// MR3207, explained in docs/errors/MR3207.md
-    #[error("MR3207: an audit entry of {n_bytes} bytes is too large: at most {most} are taken, the act was not done")]
+    #[error(
+        "MR3207: an audit entry of {n_bytes} bytes is too large: at most {most} are taken, the act was not done"
+    )]
     TooLarge {
         /// Its bytes.
         n_bytes: usize,

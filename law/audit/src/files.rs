@@ -34,6 +34,8 @@ pub(crate) const KEY: &str = "key";
 const TILES: &str = "tile";
 /// There while the tiles are made anew: what is there in part is of no use.
 const MAKING: &str = "tile/making";
+/// Entries whose tiles are written together: about 80 files.
+const AT_ONCE: usize = 10_000;
 /// The longest line of [`CHECKPOINTS`].
 const MAX_LINE: u64 = 128 << 10;
 
@@ -147,6 +149,10 @@ impl Log {
     /// [`Error::TooLarge`]; [`Error::Root`] where the tree, made anew, is not the one that was signed; [`Error::Io`].
     /// After an error the log has to be opened again.
     pub fn append<E: AsRef<[u8]>>(&mut self, entries: &[E]) -> Result<(), Error> {
+        entries.chunks(AT_ONCE).try_for_each(|some| self.append_some(some))
+    }
+
+    fn append_some<E: AsRef<[u8]>>(&mut self, entries: &[E]) -> Result<(), Error> {
         let before = self.edge.size();
         let mut whole: Vec<(Tile, Vec<u8>)> = Vec::new();
         for entry in entries {
@@ -202,6 +208,8 @@ impl Log {
             }
         }
         let mut dirs = FxHashSet::default();
+        // All are written before the first is synced: what a file system does for one sync it does for its neighbours too.
+        let mut written = Vec::with_capacity(changed.len());
         for (tile, bytes) in &changed {
             let path = self.dir.join(tile.to_string());
             if let Some(parent) = path.parent()
@@ -210,12 +218,16 @@ impl Log {
                 std::fs::create_dir_all(parent).map_err(Error::writing(parent))?;
             }
             let mut file = File::create(&path).map_err(Error::writing(&path))?;
-            file.write_all(bytes).and_then(|()| file.sync_data()).map_err(Error::writing(&path))?;
+            file.write_all(bytes).map_err(Error::writing(&path))?;
+            written.push((file, path));
             let n = before >> (HEIGHT * tile.level.unwrap_or(0));
             let then = width(n, tile.index);
             if then > 0 && then < tile.width {
                 self.replaced.push(self.dir.join(tile.of_width(then).to_string()));
             }
+        }
+        for (file, path) in &written {
+            file.sync_data().map_err(Error::writing(path))?;
         }
         for dir in dirs {
             sync_dir(&dir)?;
@@ -317,7 +329,9 @@ fn claim(dir: &Path, verifier: &Verifier) -> Result<(), Error> {
             let found = found.trim().chars().take(200).collect();
             Err(Error::AnotherLog { dir: dir.to_path_buf(), found, expected: verifier.to_string() })
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => replace(&path, format!("{verifier}\n").as_bytes()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            replace(&path, format!("{verifier}\n").as_bytes())
+        }
         Err(e) => Err(Error::reading(&path)(e)),
     }
 }

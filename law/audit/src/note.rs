@@ -359,7 +359,9 @@ mod tests {
         if let Ok(note) = twice.parse::<Note>()
             && note != signed.parse().unwrap()
         {
-            assert!(verifier.verify(&note).is_err() || note.signatures.iter().all(|line| line.id != verifier.id));
+            assert!(
+                verifier.verify(&note).is_err() || note.signatures.iter().all(|line| line.id != verifier.id)
+            );
         }
     }
 
@@ -387,9 +389,15 @@ mod tests {
     fn malformed_keys_are_refused() {
         let good = signer().verifier().to_string();
         let (rest, key) = good.rsplit_once('+').unwrap();
-        for bad in
-            ["", "a", "a+b", "a+00000000+AQID", &good.replace("log", "lag"), rest, &format!("{rest}+{}", &key[4..])]
-        {
+        for bad in [
+            "",
+            "a",
+            "a+b",
+            "a+00000000+AQID",
+            &good.replace("log", "lag"),
+            rest,
+            &format!("{rest}+{}", &key[4..]),
+        ] {
             assert_eq!(bad.parse::<Verifier>().unwrap_err().code(), "MR3210", "{bad}");
         }
     }

@@ -98,7 +98,10 @@ mod tests {
         let signer = Signer::new("example.com/log", &Zeroizing::new([7; 32])).unwrap();
         let head = Checkpoint::new("example.com/log", tree.size(), tree.root());
         let checkpoint = Signed::new(head, &signer).unwrap().note;
-        (Proof { index: 4, hashes: prove_inclusion(&tree, 4, 9).unwrap(), checkpoint, extra }, signer.verifier())
+        (
+            Proof { index: 4, hashes: prove_inclusion(&tree, 4, 9).unwrap(), checkpoint, extra },
+            signer.verifier(),
+        )
     }
 
     #[test]
@@ -126,7 +129,10 @@ mod tests {
             (good.replace("index 4", "index 04"), "no index"),
             (good.replace("index 4", "extra !\nindex 4"), "not base64"),
             (good.replace("index 4\n", "index 4\nAAAA\n"), "3 bytes"),
-            (good.replace("index 4\n", &format!("index 4\n{}", format!("{}\n", Hash::empty()).repeat(65))), "more"),
+            (
+                good.replace("index 4\n", &format!("index 4\n{}", format!("{}\n", Hash::empty()).repeat(65))),
+                "more",
+            ),
         ] {
             let error = bad.parse::<Proof>().unwrap_err().to_string();
             assert!(error.contains(why), "{error}");

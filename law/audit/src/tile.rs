@@ -148,20 +148,34 @@ mod tests {
         assert_eq!(of(Some(0)).last().unwrap().width, 112);
         assert_eq!(of(Some(1)).iter().map(|tile| tile.width).collect::<Vec<_>>(), [256, 17]);
         assert_eq!(of(Some(2)).iter().map(|tile| tile.width).collect::<Vec<_>>(), [1]);
-        assert_eq!(Tile::of_size(256).map(|tile| tile.to_string()).collect::<Vec<_>>(), [
-            "tile/entries/000",
-            "tile/0/000",
-            "tile/1/000.p/1"
-        ]);
+        assert_eq!(
+            Tile::of_size(256).map(|tile| tile.to_string()).collect::<Vec<_>>(),
+            ["tile/entries/000", "tile/0/000", "tile/1/000.p/1"]
+        );
         assert_eq!(Tile::of_size(0).count(), 0);
     }
 
     #[test]
     fn other_paths_are_refused() {
         for bad in [
-            "", "tile", "tile/0", "tile/0/", "tile/0/1", "tile/0/0001", "tile/8/000", "tile/00/000", "tile/0/x000/001",
-            "tile/0/001/002", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/../000", "tile/a/000",
-            "tile/0/x999/x999/x999/x999/x999/x999/x999/999", "tile/entries/000.p/", "tile/0/000/",
+            "",
+            "tile",
+            "tile/0",
+            "tile/0/",
+            "tile/0/1",
+            "tile/0/0001",
+            "tile/8/000",
+            "tile/00/000",
+            "tile/0/x000/001",
+            "tile/0/001/002",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/000.p/01",
+            "tile/0/../000",
+            "tile/a/000",
+            "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+            "tile/entries/000.p/",
+            "tile/0/000/",
         ] {
             assert_eq!(bad.parse::<Tile>().map_err(|e| e.code()), Err("MR3210"), "{bad}");
         }

@@ -87,7 +87,8 @@ impl Tiles {
             }
             None => {
                 let entries = entries_of_bundle(&bytes);
-                let entries = entries.ok_or_else(|| Error::file(&path, "it ends in the middle of an entry"))?;
+                let entries =
+                    entries.ok_or_else(|| Error::file(&path, "it ends in the middle of an entry"))?;
                 if entries.len() != usize::from(held.width) {
                     let why = format!("it has {} entries, {} are expected", entries.len(), held.width);
                     return Err(Error::file(&path, why));

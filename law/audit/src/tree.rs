@@ -8,8 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::hash::{Hash, node_hash};
 use crate::Error;
+use crate::hash::{Hash, node_hash};
 
 /// Gives the nodes of a tree.
 pub trait Nodes {
@@ -314,7 +314,10 @@ mod tests {
                 let leaf = all[index as usize];
                 assert!(verify_inclusion(index, size, leaf, &proof, root), "{index} of {size}");
                 for other in (0..size).filter(|other| *other != index) {
-                    assert!(!verify_inclusion(other, size, leaf, &proof, root), "{other} for {index} of {size}");
+                    assert!(
+                        !verify_inclusion(other, size, leaf, &proof, root),
+                        "{other} for {index} of {size}"
+                    );
                 }
                 let mut longer = proof.clone();
                 longer.push(root);

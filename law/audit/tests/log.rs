@@ -8,7 +8,10 @@
 
 use std::path::{Path, PathBuf};
 
-use audit::{Checkpoint, Error, Log, Signed, Signer, Tile, Tree, check_dir, check_since, export_dir, leaf_hash, verify_consistency};
+use audit::{
+    Checkpoint, Error, Log, Signed, Signer, Tile, Tree, check_dir, check_since, export_dir, leaf_hash,
+    verify_consistency,
+};
 use event::Instant;
 use zeroize::Zeroizing;
 
@@ -293,7 +296,11 @@ fn an_export_verifies_by_itself_and_a_witness_s_line_stays_on_it() {
     // A checkpoint kept from earlier is still its beginning; one of another history, or of a longer one, is not.
     let kept = |size: u64, entry_of: &dyn Fn(u64) -> Vec<u8>| {
         let tree = Tree::of((0..size).map(|n| leaf_hash(&entry_of(n))));
-        check_since(out.path(), &Checkpoint::new("example.com/log", size, tree.root()), &checked.signed.checkpoint)
+        check_since(
+            out.path(),
+            &Checkpoint::new("example.com/log", size, tree.root()),
+            &checked.signed.checkpoint,
+        )
     };
     assert_eq!(code(kept(10, &entry)), "fine");
     assert_eq!(code(kept(257, &entry)), "fine");

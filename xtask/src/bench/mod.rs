@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures us beside our peers and keeps bench/RESULTS.md.
 
 mod asof;
+mod audit;
 mod capture;
 mod contracts;
 mod decide;
@@ -34,6 +35,7 @@ pub fn run(place: &Place, only: &[String], minutes: f64) -> Result<bool> {
         profile::items(),
         contracts::items(),
         segment::items(),
+        audit::items(),
         roles::items(),
         erase::items(),
         asof::items(),

@@ -24,7 +24,10 @@ impl House {
     }
 
     /// The entry of taking data out.
-    pub(crate) fn audit_export(
+    ///
+    /// # Errors
+    /// As [`House::audit`].
+    pub fn audit_export(
         &self,
         principal: &Principal,
         kind: &str,
@@ -65,5 +68,30 @@ pub(crate) fn of_merge(act: &profile::Act, record: RecordId) -> Act<'_> {
         subject: subjects.first().copied(),
         detail: json!({ "record": record, "subjects": subjects, "undoes": act.undoes, "reference": act.reference }),
         ..Act::new(what, &act.by)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use registry::{Move, VersionNumber};
+
+    #[test]
+    fn moves_to_and_from_traffic_are_acts_of_whoever_ordered_them() {
+        let model: registry::ModelName = "response".parse().unwrap();
+        let (by, reason) = ("ada".to_owned(), "better".to_owned());
+        let (model_moved, by_moved) = (model.clone(), by.clone());
+        let moved = ReleaseEvent::Moved {
+            model: model_moved,
+            version: VersionNumber(2),
+            to: Move::Live,
+            by: by_moved,
+            reason: reason.clone(),
+        };
+        let act = of_release(&moved).unwrap();
+        assert_eq!((act.what, act.by, &act.detail["version"]), ("release.promote", "ada", &json!(2)));
+        let back = ReleaseEvent::RolledBack { model, by, reason };
+        let act = of_release(&back).unwrap();
+        assert_eq!((act.what, &act.detail["reason"]), ("release.rollback", &json!("better")));
     }
 }

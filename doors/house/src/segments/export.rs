@@ -90,6 +90,7 @@ impl House {
     ) -> Result<SegmentCount, Error> {
         self.known_traits(traits)?;
         let (count, profiles) = self.segment_profiles(principal, name, at)?;
+        self.audit_export(principal, "segment", name, &self.segment(name)?.purpose)?;
         let failed = |e: std::io::Error| Error::Directory { path: path.to_path_buf(), reason: e.to_string() };
         let mut file = std::io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);
         let format = SegmentFormat::of(path);

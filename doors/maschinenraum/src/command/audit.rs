@@ -59,7 +59,10 @@ fn judged(done: anyhow::Result<Code>) -> anyhow::Result<Code> {
         _ => error.downcast_ref::<audit::Error>(),
     };
     let is_judged = of_log.is_some_and(|error| {
-        !matches!(error, audit::Error::Io { .. } | audit::Error::NoSuch { .. } | audit::Error::TooLarge { .. })
+        !matches!(
+            error,
+            audit::Error::Io { .. } | audit::Error::NoSuch { .. } | audit::Error::TooLarge { .. }
+        )
     });
     if !is_judged {
         return Err(error);
@@ -114,7 +117,8 @@ fn verify_dir(ctx: &Ctx, dir: &Path, log: &Verifier, since: Option<&Path>) -> an
     let checked = audit::check_dir(dir, log, |_, _| Ok(()))?;
     let head = &checked.signed.checkpoint;
     if let Some(since) = since {
-        let note = std::fs::read_to_string(since).with_context(|| format!("cannot read `{}`", since.display()))?;
+        let note =
+            std::fs::read_to_string(since).with_context(|| format!("cannot read `{}`", since.display()))?;
         let old = Signed::open(&note, log)?.checkpoint;
         audit::check_since(dir, &old, head)?;
         out::say(&format!("it goes on from the checkpoint of {}", entries(old.size)));

@@ -135,7 +135,9 @@ fn outsider(place: &Place, work: &Path) -> Result<std::path::PathBuf> {
         .status()
         .context("`go` is not installed: Debian's golang-go, or any Go from 1.24 on")?;
     if !built.success() {
-        bail!("the Go program does not build; its one module, golang.org/x/mod, comes through the Go module proxy");
+        bail!(
+            "the Go program does not build; its one module, golang.org/x/mod, comes through the Go module proxy"
+        );
     }
     Ok(program)
 }
