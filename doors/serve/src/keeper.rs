@@ -75,14 +75,21 @@ impl Keeper {
         self.login.clone()
     }
 
+    async fn by_key(self: &Arc<Self>, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+        match credentials::from_headers(headers)? {
+            Some(secret) => self.verify(secret).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Who asks, by key or by session, whatever it may do.
     pub(crate) async fn recognise(
         self: &Arc<Self>,
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Option<Caller>, Problem> {
-        if let Some(secret) = credentials::from_headers(headers)? {
-            return self.verify(secret).await.map(Some);
+        if let Some(caller) = self.by_key(headers).await? {
+            return Ok(Some(caller));
         }
         let Some(login) = &self.login else { return Ok(None) };
         let session = login.session(method, headers)?;
@@ -167,7 +174,13 @@ async fn of_headers(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, Problem> {
-    match demand.keeper.recognise(method, headers).await? {
+    let asks = if demand.or_in_body {
+        // The key may be in the body: a cookie that the browser sends along says nothing about it.
+        demand.keeper.by_key(headers).await?
+    } else {
+        demand.keeper.recognise(method, headers).await?
+    };
+    match asks {
         Some(caller) => demand.keeper.check(&caller, demand.scope).map(|()| Some(caller)),
         None if demand.or_in_body => Ok(None),
         None => Err(Refusal::NoKey.into()),

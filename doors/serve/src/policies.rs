@@ -19,8 +19,11 @@ use crate::routes::{Spec, Table};
 pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
     table
         .add(
-            Spec::get("/v1/login", "login", "Sends a browser to the identity provider.")
-                .query("back", false, "A path of this server to go on to afterwards."),
+            Spec::get("/v1/login", "login", "Sends a browser to the identity provider.").query(
+                "back",
+                false,
+                "A path of this server to go on to afterwards.",
+            ),
             login::start,
         )
         .add(
@@ -133,10 +136,13 @@ pub(crate) async fn ask(
     let wrong = |reason: String| Problem::from(Refusal::WrongShape { reason });
     let asked = match (&question.action, &question.door) {
         (Some(action), None) => {
-            let purpose = question.purpose.clone().ok_or_else(|| wrong("an action needs `purpose`".to_owned()))?;
+            let purpose =
+                question.purpose.clone().ok_or_else(|| wrong("an action needs `purpose`".to_owned()))?;
             Asked::use_of(action, &purpose, &question.classes).map_err(wrong)?
         }
-        (None, Some(door)) => Asked::Enter(door.parse().map_err(|e: policy::UnknownScope| wrong(e.to_string()))?),
+        (None, Some(door)) => {
+            Asked::Enter(door.parse().map_err(|e: policy::UnknownScope| wrong(e.to_string()))?)
+        }
         _ => return Err(wrong("either `action` or `door` is asked for".to_owned())),
     };
     let said = door.ask(&id, move |house| {

@@ -31,8 +31,8 @@ impl Claims {
     /// Checks the claims of a token whose signature holds.
     pub(crate) fn check(payload: &[u8], expected: &Expected<'_>) -> Result<Self, Refused> {
         let refused = |reason: String| Refused::Token { reason };
-        let all: Map<String, Value> =
-            serde_json::from_slice(payload).map_err(|e| refused(format!("its claims cannot be read: {e}")))?;
+        let all: Map<String, Value> = serde_json::from_slice(payload)
+            .map_err(|e| refused(format!("its claims cannot be read: {e}")))?;
         let text = |name: &str| all.get(name).and_then(Value::as_str);
         if text("iss") != Some(expected.issuer) {
             return Err(refused(format!("`{}` issued it", shown(text("iss")))));

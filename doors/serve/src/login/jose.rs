@@ -79,7 +79,9 @@ impl Alg {
     /// Key type and curve.
     fn wants(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => ("RSA", None),
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
+                ("RSA", None)
+            }
             Self::Es256 => ("EC", Some("P-256")),
             Self::Es384 => ("EC", Some("P-384")),
             Self::EdDsa => ("OKP", Some("Ed25519")),
@@ -116,7 +118,9 @@ impl<'t> Jws<'t> {
         }
         let Some(alg) = Alg::of(&header.alg) else {
             let name: String = header.alg.chars().filter(|c| !c.is_control()).take(20).collect();
-            return Err(refused(format!("its algorithm is `{name}`, and only those with a public key count")));
+            return Err(refused(format!(
+                "its algorithm is `{name}`, and only those with a public key count"
+            )));
         };
         let (payload, signature) = (decode(payload, "payload")?, decode(signature, "signature")?);
         Ok(Self { header, alg, payload, signed, signature })

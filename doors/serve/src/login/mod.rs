@@ -120,7 +120,12 @@ impl Login {
         tracing::info!(session = &*id, roles = roles.join(","), "somebody logged in");
         self.sessions.open(
             digest(&cookie),
-            Session { who: Arc::new(who), id, until: Instant::now() + lasts, ends: now_seconds() + lasts.as_secs() as i64 },
+            Session {
+                who: Arc::new(who),
+                id,
+                until: Instant::now() + lasts,
+                ends: now_seconds() + lasts.as_secs() as i64,
+            },
         )?;
         Ok(Entered { cookie, back: pending.back })
     }

@@ -149,7 +149,8 @@ impl Provider {
         }
         let body = Zeroizing::new(form(&fields));
         let what = "does not take the code";
-        let answer = request.send(body.as_bytes()).map_err(|e| provider("cannot be reached", e.to_string()))?;
+        let answer =
+            request.send(body.as_bytes()).map_err(|e| provider("cannot be reached", e.to_string()))?;
         let (status, bytes) = read(answer)?;
         if status != 200 {
             let said = serde_json::from_slice::<NotRedeemed>(&bytes).map_or_else(

@@ -40,7 +40,9 @@ pub(crate) enum Refused {
         kid: String,
     },
     /// MR3414, explained in docs/errors/MR3414.md
-    #[error("`{name}` has no role here: [login.roles] names none of the groups in the claim `{claim}` ({groups})")]
+    #[error(
+        "`{name}` has no role here: [login.roles] names none of the groups in the claim `{claim}` ({groups})"
+    )]
     NoRole {
         /// Who.
         name: String,

@@ -57,7 +57,8 @@ pub(crate) struct Left {
 }
 
 fn login(door: &Door) -> Result<Arc<Login>, Problem> {
-    let none = || Refused::Settings { reason: "[login] issuer in maschinenraum.toml names no provider".to_owned() };
+    let none =
+        || Refused::Settings { reason: "[login] issuer in maschinenraum.toml names no provider".to_owned() };
     Ok(door.keeper.login().ok_or_else(none)?)
 }
 
