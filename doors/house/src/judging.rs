@@ -62,8 +62,11 @@ pub fn judge_file(
             findings = contract.judge(&row.raw, &bound);
         }
         let grave = findings.into_iter().filter(contract::Finding::is_error);
-        let why: std::collections::BTreeSet<_> =
-            grave.map(|finding| (finding.code, watch::without_places(finding.field.as_deref().unwrap_or_default()))).collect();
+        let why: std::collections::BTreeSet<_> = grave
+            .map(|finding| {
+                (finding.code, watch::without_places(finding.field.as_deref().unwrap_or_default()))
+            })
+            .collect();
         n_refused += u64::from(!why.is_empty());
         for why in why {
             *refused.entry(why).or_default() += 1;

@@ -116,7 +116,8 @@ pub(crate) fn check(naming: &Naming, contracts: &Contracts, findings: &mut Vec<F
             let plain: String = words(event).join(" ");
             match seen.get(&plain) {
                 Some(other) if other != event => {
-                    let message = format!("event `{event}` is `{other}` in other letters: they would be two events");
+                    let message =
+                        format!("event `{event}` is `{other}` in other letters: they would be two events");
                     findings.push(found(contract, contract.source_line(), None, message));
                 }
                 Some(_) => {}
@@ -151,7 +152,9 @@ impl Rules<'_> {
     fn of_contract(&self, contract: &Contract) -> Vec<(u32, Option<String>, String)> {
         let mut out = Vec::new();
         let stream = contract.stream.as_str();
-        if let Some(style) = self.streams.as_ref().filter(|style| !self.is_excepted(stream) && !style.fits(stream)) {
+        if let Some(style) =
+            self.streams.as_ref().filter(|style| !self.is_excepted(stream) && !style.fits(stream))
+        {
             out.push((contract.line(), None, format!("stream `{stream}` {}", style.wanted(stream))));
         }
         for event in contract.sources.iter().filter_map(|source| event_of(source)) {
@@ -304,13 +307,15 @@ fn events(text: &str) -> Result<Events, Wrong> {
             short(text)
         )
     };
-    let (object, action) = (lower.find("object").ok_or_else(unclear)?, lower.find("action").ok_or_else(unclear)?);
+    let (object, action) =
+        (lower.find("object").ok_or_else(unclear)?, lower.find("action").ok_or_else(unclear)?);
     let (first, second) = (object.min(action), object.max(action));
     let between = lower.get(first + 6..second).ok_or_else(unclear)?;
     if first != 0 || lower.len() != second + 6 || between.chars().any(char::is_alphanumeric) {
         return Err(unclear());
     }
-    let is_capital = |at: usize| text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(char::is_uppercase);
+    let is_capital =
+        |at: usize| text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(char::is_uppercase);
     let capitals = Capitals { first: is_capital(first), others: is_capital(second) };
     if between.is_empty() && !capitals.others {
         return Err(unclear());
@@ -332,7 +337,11 @@ fn words(name: &str) -> Vec<String> {
         let after = chars.get(at + 1);
         // `orderID` is order and id, `HTTPError` is http and error.
         let begins = c.is_uppercase()
-            && before.is_some_and(|b| b.is_lowercase() || b.is_numeric() || (b.is_uppercase() && after.is_some_and(|a| a.is_lowercase())));
+            && before.is_some_and(|b| {
+                b.is_lowercase()
+                    || b.is_numeric()
+                    || (b.is_uppercase() && after.is_some_and(|a| a.is_lowercase()))
+            });
         if begins {
             out.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
         }
@@ -390,7 +399,11 @@ mod tests {
         check_event(&snake, "invoice_viewed", Some("none of the objects"));
         check_event(&snake, "viewed", Some("is one word"));
         check_event(&naming("Object Action", &[], &[]), "Order Completed", None);
-        check_event(&naming("Object Action", &[], &[]), "order completed", Some("`Order Completed` would be"));
+        check_event(
+            &naming("Object Action", &[], &[]),
+            "order completed",
+            Some("`Order Completed` would be"),
+        );
         check_event(&naming("actionObject", &[], &["view"]), "viewOrder", None);
         check_event(&naming("actionObject", &[], &["view"]), "orderView", Some("none of the actions"));
         check_event(&naming("/^shop\\.[a-z]+$/", &[], &[]), "shop.opened", None);

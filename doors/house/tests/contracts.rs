@@ -96,7 +96,10 @@ actions:
 
 fn orders(total: &str) -> String {
     // Under `track` the fields lie in `properties`; in the files of this test they lie at the top.
-    ORDERS.replace("TOTAL", total).replace("'track:Order Completed'", "'file'").replace("[file, 'file']", "[file]")
+    ORDERS
+        .replace("TOTAL", total)
+        .replace("'track:Order Completed'", "'file'")
+        .replace("[file, 'file']", "[file]")
 }
 
 fn write(dir: &Path, path: &str, text: &str) {
@@ -141,10 +144,19 @@ fn what_a_version_says_never_changes() {
     assert_eq!((told.len(), told[0].code, told[0].line), (1, "MR1123", Some(6)));
     let composition = std::fs::read(dir.path().join("data/composition")).unwrap();
     let error = refused(dir.path());
-    for part in ["contracts/orders.yaml:6: error MR1123", "`orders` 1.0.0 is in force since", "has 3 decimals, no longer 2", "version 2.0.0"] {
+    for part in [
+        "contracts/orders.yaml:6: error MR1123",
+        "`orders` 1.0.0 is in force since",
+        "has 3 decimals, no longer 2",
+        "version 2.0.0",
+    ] {
         assert!(error.contains(part), "{part}: {error}");
     }
-    assert_eq!(std::fs::read(dir.path().join("data/composition")).unwrap(), composition, "nothing was folded anew");
+    assert_eq!(
+        std::fs::read(dir.path().join("data/composition")).unwrap(),
+        composition,
+        "nothing was folded anew"
+    );
     // Without the page, the records say the same: they are the truth.
     std::fs::remove_file(dir.path().join("data/in_force.json")).unwrap();
     assert!(refused(dir.path()).contains("MR1123"));
@@ -152,7 +164,8 @@ fn what_a_version_says_never_changes() {
     // A comment says nothing; a new version says what it is; going back is no change of a text.
     write(dir.path(), "contracts/orders.yaml", &format!("# ours\n{first}"));
     open(dir.path()).unwrap().close();
-    let second = first.replace("version: 1.0.0", "version: 2.0.0").replace("scale, value: 2", "scale, value: 3");
+    let second =
+        first.replace("version: 1.0.0", "version: 2.0.0").replace("scale, value: 2", "scale, value: 3");
     write(dir.path(), "contracts/orders.yaml", &second);
     open(dir.path()).unwrap().close();
     write(dir.path(), "contracts/orders.yaml", &first);
@@ -175,7 +188,14 @@ fn a_version_that_says_too_little_is_told_before_it_is_applied() {
     open(dir.path()).unwrap().close();
     let told = |version: &str| {
         let text = orders("/total").replace("version: 1.0.0", &format!("version: {version}"));
-        write(dir.path(), "contracts/orders.yaml", &text.replace("name: at, logicalType: timestamp, required: true", "name: at, logicalType: timestamp"));
+        write(
+            dir.path(),
+            "contracts/orders.yaml",
+            &text.replace(
+                "name: at, logicalType: timestamp, required: true",
+                "name: at, logicalType: timestamp",
+            ),
+        );
         let project = Project::read(dir.path()).unwrap().0;
         let findings = project.dishonest_changes().unwrap();
         findings.iter().filter(|one| one.is_error()).map(|one| one.code).collect::<Vec<_>>()
@@ -220,11 +240,16 @@ fn a_figure_keeps_the_formula_it_was_made_under_and_is_counted_anew_by_another()
     for part in ["MR1124", "(order within 7d, worth", "(order within 10d, worth", "formula_version: 1.1.0"] {
         assert!(error.contains(part), "{part}: {error}");
     }
-    write(dir.path(), "usecases/next.yaml", &longer.replace("formula_version: 1.0.0", "formula_version: 1.1.0"));
+    write(
+        dir.path(),
+        "usecases/next.yaml",
+        &longer.replace("formula_version: 1.0.0", "formula_version: 1.1.0"),
+    );
     let house = open(dir.path()).unwrap();
     tell(&house, &decide(&house), "order", 9);
     let report = house.report("next").unwrap();
-    let formulas: Vec<_> = report.formulas.iter().map(|one| (one.version.to_string(), one.n_decisions)).collect();
+    let formulas: Vec<_> =
+        report.formulas.iter().map(|one| (one.version.to_string(), one.n_decisions)).collect();
     assert_eq!(formulas, [("1.0.0".to_owned(), 1), ("1.1.0".to_owned(), 1)]);
     let n = |report: &decide::Report| report.actions[0].n_successful;
     assert_eq!((n(&report), report.actions[0].value), (1, Cents::new(2_000)), "each by its own");
@@ -330,7 +355,10 @@ fn what_a_contract_promises_is_judged_as_records_come() {
     project(dir.path(), 3, &text);
     let (_, findings) = Project::read(dir.path()).unwrap();
     let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    assert!(told.iter().any(|line| line.contains("info MR1127") && line.contains("`user_id` is personal")), "{told:?}");
+    assert!(
+        told.iter().any(|line| line.contains("info MR1127") && line.contains("`user_id` is personal")),
+        "{told:?}"
+    );
     let house = open(dir.path()).unwrap();
     let track = |n: u32, total: serde_json::Value, age_hours: i64| {
         let at = Instant::now() - event::Span::from_secs(3_600 * age_hours);
@@ -351,7 +379,8 @@ fn what_a_contract_promises_is_judged_as_records_come() {
     house.engine().settle(std::time::Duration::from_secs(20)).unwrap();
     let report = house.quality(&QualityAsked::default()).unwrap();
     let orders = report.streams.iter().find(|stream| stream.stream == "orders").unwrap();
-    let promises: Vec<_> = orders.promises.iter().map(|one| (one.what.as_str(), one.holds, one.n_broken)).collect();
+    let promises: Vec<_> =
+        orders.promises.iter().map(|one| (one.what.as_str(), one.holds, one.n_broken)).collect();
     assert_eq!(promises, [("latency", Some(false), 3), ("freshness", None, 0), ("retention", Some(true), 0)]);
     let rules: Vec<_> = orders.rules.iter().map(|one| (one.rule.as_str(), one.figure, one.holds)).collect();
     assert_eq!(
@@ -367,7 +396,11 @@ fn what_a_contract_promises_is_judged_as_records_come() {
     assert_eq!((late.n, late.code), (3, Some("MR2103")), "{}", late.message);
     assert!(late.message.contains("latency 1 h (contracts/orders.yaml:29)"), "{}", late.message);
     let rule = report.changes.iter().find(|change| change.metric == Metric::Rule).unwrap();
-    assert!(rule.message.contains("orders 1.0.0"), "a figure names the version of its rule: {}", rule.message);
+    assert!(
+        rule.message.contains("orders 1.0.0"),
+        "a figure names the version of its rule: {}",
+        rule.message
+    );
 
     // Something fresh, then nothing: told as of any later moment.
     track(4, json!(1), 0);

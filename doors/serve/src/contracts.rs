@@ -92,8 +92,7 @@ fn read(yaml: &str, name: &str) -> Result<Parsed, Problem> {
 }
 
 fn version(text: &str) -> Result<Version, Problem> {
-    text.parse::<Version>()
-        .map_err(|error| Refusal::Query { reason: short(&error.to_string(), 200) }.into())
+    text.parse::<Version>().map_err(|error| Refusal::Query { reason: short(&error.to_string(), 200) }.into())
 }
 
 /// One finding.
@@ -300,7 +299,10 @@ pub(crate) async fn diff(
         Some(old) => read(&old, "old")?.into_all(),
         None => {
             let in_force = door.ask(&id, |house| Ok(house.ledger()?.in_force())).await?;
-            new.iter().filter_map(|one| in_force.newest(&one.stream)).map(|one| one.as_ref().clone()).collect()
+            new.iter()
+                .filter_map(|one| in_force.newest(&one.stream))
+                .map(|one| one.as_ref().clone())
+                .collect()
         }
     };
     let told = contract::diff::diff(&old, &new);
@@ -414,9 +416,11 @@ pub(crate) async fn judge(
         let in_force = || {
             let name = stream.clone().unwrap_or_default();
             let known = &house.composition().contracts;
-            known.newest_named(&name).map(|one| one.as_ref().clone()).ok_or_else(|| house::Error::UnknownStream {
-                name: short(&name, 64),
-                known: known.iter().map(|one| one.stream.to_string()).collect(),
+            known.newest_named(&name).map(|one| one.as_ref().clone()).ok_or_else(|| {
+                house::Error::UnknownStream {
+                    name: short(&name, 64),
+                    known: known.iter().map(|one| one.stream.to_string()).collect(),
+                }
             })
         };
         let contract = match given {

@@ -58,8 +58,11 @@ fn online_retail_by_columns_is_online_retail_by_rows() {
         let bound = contract.bind(&raw);
         judge.take(&bound);
         let found = contract.judge(&raw, &bound);
-        let why: BTreeSet<_> =
-            found.iter().filter(|one| one.is_error()).map(|one| (one.code.to_owned(), one.field.clone().unwrap())).collect();
+        let why: BTreeSet<_> = found
+            .iter()
+            .filter(|one| one.is_error())
+            .map(|one| (one.code.to_owned(), one.field.clone().unwrap()))
+            .collect();
         n_refused += u64::from(!why.is_empty());
         why.into_iter().for_each(|why| *refused.entry(why).or_default() += 1);
     }

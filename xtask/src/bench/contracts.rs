@@ -18,8 +18,15 @@ use crate::{peers, served};
 const RUNS: usize = 5;
 
 /// What is counted, by the name the peers' script has for it.
-const FIGURES: [&str; 7] =
-    ["id_repeats", "price_repeats", "sku_missing", "qty_outside", "price_below", "country_invalid", "mail_invalid"];
+const FIGURES: [&str; 7] = [
+    "id_repeats",
+    "price_repeats",
+    "sku_missing",
+    "qty_outside",
+    "price_below",
+    "country_invalid",
+    "mail_invalid",
+];
 
 /// The benches.
 pub fn items() -> Vec<Item> {
@@ -71,7 +78,11 @@ fn run(place: &Place) -> Result<Figure> {
     let wrong = differing(&ours, &truth);
 
     let mut others = Vec::new();
-    for (name, work) in [("pandera (Polars)", "pandera"), ("pandera (pandas)", "pandera_pandas"), ("Great Expectations", "gx")] {
+    for (name, work) in [
+        ("pandera (Polars)", "pandera"),
+        ("pandera (pandas)", "pandera_pandas"),
+        ("Great Expectations", "gx"),
+    ] {
         others.push(peer(name, &python, &script, work, &parquet, &truth)?);
     }
     let theirs = peers::contracts(place)?;
@@ -113,7 +124,10 @@ fn told(python: &Path, script: &Path, work: &str, of: &Path) -> Result<(String, 
     if !output.status.success() {
         bail!("{work} ended with {}", output.status);
     }
-    let last = text.lines().rfind(|line| line.starts_with('{')).with_context(|| format!("{work} gives no figures"))?;
+    let last = text
+        .lines()
+        .rfind(|line| line.starts_with('{'))
+        .with_context(|| format!("{work} gives no figures"))?;
     Ok((last.to_owned(), took))
 }
 

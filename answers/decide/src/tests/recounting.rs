@@ -81,8 +81,7 @@ fn tables(all: &[Told]) -> (Tables, Goal) {
             let kind = if *redeems { "redeem" } else { "click" };
             let occurred_at = record.at + Span::from_days(i64::from(*day));
             let value = value.map(Cents::new);
-            let outcome =
-                Outcome { v: 1, decision: record.decision, kind: kind.into(), value, occurred_at };
+            let outcome = Outcome { v: 1, decision: record.decision, kind: kind.into(), value, occurred_at };
             let id = RecordId::external("outcome", format!("{at} {n}").as_bytes());
             fold(&mut tables, id, OUTCOMES, record.subject, occurred_at, outcome.to_payload());
         }

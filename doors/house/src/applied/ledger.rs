@@ -70,7 +70,8 @@ pub struct AppliedSegment {
 
 impl Ledger {
     pub(super) fn sort(&mut self) {
-        let key = |one: &AppliedFormula| (one.use_case.clone(), one.goal.metric.clone(), one.goal.formula_version);
+        let key =
+            |one: &AppliedFormula| (one.use_case.clone(), one.goal.metric.clone(), one.goal.formula_version);
         self.formulas.sort_by_key(key);
         self.segments.sort_by_key(|one| (one.segment.clone(), one.version));
     }
@@ -82,7 +83,8 @@ impl Ledger {
 
     /// One version of a use case's formula, under whatever name its metric had.
     pub fn formula(&self, use_case: &str, version: Version) -> Option<&Goal> {
-        let found = self.formulas.iter().rfind(|one| one.use_case == use_case && one.goal.formula_version == version);
+        let found =
+            self.formulas.iter().rfind(|one| one.use_case == use_case && one.goal.formula_version == version);
         found.map(|one| &one.goal)
     }
 
@@ -155,7 +157,8 @@ impl Ledger {
             what.push(format!("and {} more", told.changes.len() - NAMED));
         }
         let what = if what.is_empty() { "words for people".to_owned() } else { what.join("; ") };
-        let newest = self.contracts.keys().filter(|(name, _)| name == stream).map(|(_, version)| *version).max();
+        let newest =
+            self.contracts.keys().filter(|(name, _)| name == stream).map(|(_, version)| *version).max();
         let due = told.needs.max(Step::Patch).after(newest.unwrap_or(new.version));
         let since = applied.since.map(|at| format!(" since {at}")).unwrap_or_default();
         Some(Finding {
@@ -231,7 +234,8 @@ impl Ledger {
             }
         }
         for segment in &project.segments {
-            let is_known = |one: &AppliedSegment| one.segment == segment.name && one.version == segment.version;
+            let is_known =
+                |one: &AppliedSegment| one.segment == segment.name && one.version == segment.version;
             if !self.segments.iter().any(is_known) {
                 notes.push(Note::Segment {
                     segment: segment.name.clone(),

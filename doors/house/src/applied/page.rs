@@ -104,7 +104,8 @@ pub(crate) fn recall(project: &Project) -> Result<Option<Ledger>, Error> {
         let applied = AppliedContract { file: one.file, yaml: one.yaml, since: one.since };
         ledger.contracts.insert((stream, version), applied);
     }
-    let formula = |one: OfFormula| AppliedFormula { use_case: one.use_case, goal: one.goal, since: one.since };
+    let formula =
+        |one: OfFormula| AppliedFormula { use_case: one.use_case, goal: one.goal, since: one.since };
     ledger.segments = page.segments;
     ledger.formulas = page.formulas.into_iter().map(formula).collect();
     Ok(Some(ledger))

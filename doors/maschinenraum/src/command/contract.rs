@@ -147,13 +147,7 @@ fn told(ctx: &Ctx, findings: &[contract::Finding]) -> anyhow::Result<Code> {
     Ok(if n_errors > 0 { Code::Findings } else { Code::Fine })
 }
 
-fn judge(
-    ctx: &Ctx,
-    path: &Path,
-    data: &Path,
-    stream: Option<&str>,
-    records: bool,
-) -> anyhow::Result<Code> {
+fn judge(ctx: &Ctx, path: &Path, data: &Path, stream: Option<&str>, records: bool) -> anyhow::Result<Code> {
     let all = read(path)?.into_all();
     let named = |one: &&Contract| stream.is_none_or(|stream| one.stream.as_str() == stream);
     let Some(contract) = all.iter().find(named) else {
@@ -204,9 +198,13 @@ fn judge(
         0 => String::new(),
         n => format!(", {n} of them not well formed"),
     };
-    let refused = if records { format!("; {} rows would be refused", judged.n_refused) } else { String::new() };
+    let refused =
+        if records { format!("; {} rows would be refused", judged.n_refused) } else { String::new() };
     let n_rows = judged.n_rows;
-    out::say(&format!("{n_rows} rows{torn}: {broken} of {} broken{refused}", out::count(verdicts.len(), "rule")));
+    out::say(&format!(
+        "{n_rows} rows{torn}: {broken} of {} broken{refused}",
+        out::count(verdicts.len(), "rule")
+    ));
     Ok(if broken > 0 || (records && judged.n_refused > 0) { Code::Findings } else { Code::Fine })
 }
 
@@ -216,18 +214,28 @@ fn ledger(ctx: &Ctx, stream: Option<&str>, text: Option<Version>) -> anyhow::Res
     house.close();
     if let Some((stream, version)) = stream.zip(text) {
         let Some(applied) = ledger.contract(stream, version) else {
-            bail!("no version {version} of `{stream}` was ever in force; `contract ledger {stream}` lists them");
+            bail!(
+                "no version {version} of `{stream}` was ever in force; `contract ledger {stream}` lists them"
+            );
         };
         out::line(applied.yaml.trim_end());
         return Ok(Code::Fine);
     }
     let wanted = |name: &str| stream.is_none_or(|stream| stream == name);
-    let since = |at: &Option<event::Instant>| at.map_or_else(|| "before this was kept".to_owned(), |at| at.to_string());
+    let since = |at: &Option<event::Instant>| {
+        at.map_or_else(|| "before this was kept".to_owned(), |at| at.to_string())
+    };
     let contracts = ledger.contracts.iter().filter(|((name, _), _)| wanted(name));
     let rows: Vec<Vec<String>> = contracts
         .map(|((name, version), applied)| {
             let judges = if ledger.current.get(name) == Some(version) { "judges" } else { "" };
-            vec![name.clone(), version.to_string(), judges.to_owned(), since(&applied.since), applied.file.clone()]
+            vec![
+                name.clone(),
+                version.to_string(),
+                judges.to_owned(),
+                since(&applied.since),
+                applied.file.clone(),
+            ]
         })
         .collect();
     let formulas = ledger.formulas.iter().filter(|_| stream.is_none());
@@ -250,7 +258,8 @@ fn ledger(ctx: &Ctx, stream: Option<&str>, text: Option<Version>) -> anyhow::Res
     let rows: Vec<Vec<String>> = formulas
         .map(|one| {
             let goal = &one.goal;
-            let counts = format!("{} within {}, worth {}", goal.success.join(" or "), goal.within, goal.value);
+            let counts =
+                format!("{} within {}, worth {}", goal.success.join(" or "), goal.within, goal.value);
             vec![
                 one.use_case.clone(),
                 goal.metric.clone(),

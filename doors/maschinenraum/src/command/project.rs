@@ -151,8 +151,8 @@ fn check_file(
 /// What the contracts as they are written would break of what is made from those in force.
 fn coming(project: &Project) -> anyhow::Result<Vec<Finding>> {
     let mut findings = project.refused_changes()?;
-    findings.extend(project.dishonest_changes()?);
     findings.extend(project.changes_to_come()?.into_iter().flat_map(|change| change.findings));
+    findings.extend(project.dishonest_changes()?);
     Ok(findings)
 }
 

@@ -293,7 +293,10 @@ pub fn quarantine(ctx: &Ctx, args: &Quarantine) -> anyhow::Result<Code> {
     if let Some(text) = &args.replay {
         let id = id(text)?;
         let detail = serde_json::json!({ "record": id });
-        house.audit(&::audit::Act { detail, ..::audit::Act::new("quarantine.replay", &super::data::user()) })?;
+        house.audit(&::audit::Act {
+            detail,
+            ..::audit::Act::new("quarantine.replay", &super::data::user())
+        })?;
         print_outcome(id, &house.requeue(id)?);
     } else if args.replay_all || args.test {
         if !args.test {

@@ -53,9 +53,10 @@ impl Columns {
 
     fn descriptor(&self, name: &str) -> Option<(usize, &ColumnDescriptor)> {
         let columns = self.reader.metadata().file_metadata().schema_descr().columns();
-        let found = columns.iter().enumerate().find(|(_, column)| {
-            matches!(column.path().parts(), [only] if only == name)
-        });
+        let found = columns
+            .iter()
+            .enumerate()
+            .find(|(_, column)| matches!(column.path().parts(), [only] if only == name));
         found.map(|(at, column)| (at, column.as_ref()))
     }
 
@@ -120,7 +121,8 @@ fn of_group(
             true
         }),
         ColumnReader::ByteArrayColumnReader(reader) => each(reader, levels, first, |at, n, there, values| {
-            let texts: Result<Vec<&str>, _> = values.iter().map(|bytes| std::str::from_utf8(bytes.data())).collect();
+            let texts: Result<Vec<&str>, _> =
+                values.iter().map(|bytes| std::str::from_utf8(bytes.data())).collect();
             let Ok(texts) = texts else { return false };
             visit(at, n, there, Values::Texts(&texts));
             true
