@@ -17,7 +17,7 @@ const provider = new Provider(issuer, {
   clients: [
     {
       client_id: "engine",
-      client_secret: "only-for-this-measurement:ü&",
+      client_secret: "only-for:this measurement&+%",
       redirect_uris: [callback],
       response_types: ["code"],
       grant_types: ["authorization_code"],

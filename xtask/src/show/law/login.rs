@@ -60,7 +60,7 @@ fn run(place: &Place) -> Result<Figure> {
          \n[login.roles]\nstaff = \"analyst\"\n"
     ));
     std::fs::write(project.join("maschinenraum.toml"), settings)?;
-    std::fs::write(project.join("client.secret"), "only-for-this-measurement:ü&\n")?;
+    std::fs::write(project.join("client.secret"), "only-for:this measurement&+%\n")?;
     let key = served::make_key(&binary, &project)?;
     let served = Served::start(&binary, &project, &key)?;
     let mut command = Command::new("node");
