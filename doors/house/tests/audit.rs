@@ -57,7 +57,7 @@ fn copy(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &to)
         } else {
-            drop(std::fs::copy(entry.path(), to).unwrap())
+            std::fs::copy(entry.path(), to).unwrap();
         }
     }
 }
@@ -343,7 +343,11 @@ fn a_journal_that_was_rolled_back_or_rewritten_is_found() {
             if to.is_dir() {
                 std::fs::remove_dir_all(&to).unwrap()
             }
-            if from.is_dir() { copy(&from, &to) } else { drop(std::fs::copy(from, to).unwrap()) }
+            if from.is_dir() {
+                copy(&from, &to)
+            } else {
+                std::fs::copy(from, to).unwrap();
+            }
         }
     });
     assert_eq!(code, "MR3202", "{said}");
