@@ -132,7 +132,7 @@ impl Walk {
         let mut held = Ok(());
         self.edge.push_with(leaf_hash(entry), |level, index, hash| {
             let of_tiles = usize::from(level / HEIGHT);
-            if level % HEIGHT != 0 || held.is_err() {
+            if !level.is_multiple_of(HEIGHT) || held.is_err() {
                 return;
             }
             if open.len() <= of_tiles {

@@ -98,9 +98,13 @@ impl Log {
         self.tiles.grow(size);
         for level in (0..8_u8).take_while(|level| size >> (HEIGHT * level) > 0) {
             let n = size >> (HEIGHT * level);
-            self.open.push(if n % WIDTH == 0 { Vec::new() } else { self.tiles.hashes(level, n / WIDTH)? });
+            self.open.push(if n.is_multiple_of(WIDTH) {
+                Vec::new()
+            } else {
+                self.tiles.hashes(level, n / WIDTH)?
+            });
         }
-        if size % WIDTH > 0 {
+        if !size.is_multiple_of(WIDTH) {
             let tile = Tile { level: None, index: size / WIDTH, width: width(size, size / WIDTH) };
             self.bundle = self.tiles.bytes(tile)?;
             self.n_bundle = size % WIDTH;
@@ -166,7 +170,7 @@ impl Log {
             }
             let open = &mut self.open;
             self.edge.push_with(leaf_hash(entry), |level, index, hash| {
-                if level % HEIGHT != 0 {
+                if !level.is_multiple_of(HEIGHT) {
                     return;
                 }
                 let of_tiles = level / HEIGHT;

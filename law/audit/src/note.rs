@@ -156,7 +156,7 @@ impl Verifier {
         };
         let mut n_verified = 0;
         for line in note.signatures.iter().filter(|line| self.made(line)) {
-            self.verify_line(&note.text, line).map_err(|why| forged(why))?;
+            self.verify_line(&note.text, line).map_err(forged)?;
             n_verified += 1;
         }
         if n_verified == 0 {
