@@ -13,7 +13,8 @@ use contract::{Classification, LegalBasis};
 use policy::{Action, Principal, Purposes, Scope};
 use roles::{Classes, Roles};
 
-const N: usize = 60_000;
+/// Each question as often as every other.
+const N: usize = 140 * 432;
 const ROLES: [&str; 6] = ["admin", "engineer", "analyst", "marketer", "data_protection_officer", "source"];
 const ACTIONS: [Action; 6] =
     [Action::ReadFeatures, Action::ReadProfile, Action::Decide, Action::Train, Action::Send, Action::Export];
