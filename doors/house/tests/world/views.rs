@@ -88,9 +88,12 @@ const WINDOWS: [[(&str, &str); 6]; 2] = [
     [("7d", "2d"), ("30d", "12d"), ("90d", "200d"), ("50ms", "20ms"), ("300ms", "900ms"), ("5s", "2s")],
 ];
 
+/// A stream, which features its views have, of which, and how many views there are.
+type Stream = (&'static str, &'static [&'static [usize]], &'static [&'static str], usize);
+
 /// Thirty views over six streams, every third of them new.
 pub fn thirty() -> Vec<ViewOf> {
-    let streams: [(&'static str, &[&[usize]], &[&str], usize); 6] = [
+    let streams: [Stream; 6] = [
         ("baskets", &OF_HISTORY, &SHOP, 9),
         ("taps", &OF_LIVE, &TAPS, 3),
         ("savings", &OF_HISTORY, &SHOP, 5),
