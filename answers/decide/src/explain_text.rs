@@ -327,7 +327,8 @@ impl Text {
             } else {
                 format!(" {} {}", self.say("by", "über"), short(&consent.channel))
             };
-            let mut line = format!("  {purpose} {}{by}: {standing}, {}", consent.purpose, short(&consent.reason));
+            let mut line =
+                format!("  {purpose} {}{by}: {standing}, {}", consent.purpose, short(&consent.reason));
             if let Some(since) = consent.since {
                 let _ = write!(line, ", {} {since}", self.say("since", "seit"));
             }

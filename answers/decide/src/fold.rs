@@ -11,9 +11,7 @@ use crate::fold_budget;
 use crate::money::Cents;
 use crate::outcome::{OUTCOMES, Outcome, SENDS, Send, SendStatus};
 use crate::record::{DECISION_VERSION, DECISIONS};
-use crate::rows::{
-    Assigned, Contact, OpenReservation, OutcomeRow, SendState, Standing, StoredFinding, Used,
-};
+use crate::rows::{Assigned, Contact, OpenReservation, OutcomeRow, SendState, Standing, StoredFinding, Used};
 use crate::tables::{Due, Tables};
 use crate::tally::{FormulaTally, Tally, kind_of};
 use crate::usecase::{self, MAX_WINDOW, NO_ACTION};
@@ -244,8 +242,7 @@ fn outcome_told(tables: &mut Tables, record: &Record, outcome: &Outcome) -> Resu
         return note(tables, record, code::TOO_MANY_OUTCOMES, message);
     }
     let (within, decided) = (standing.within, standing.at);
-    let success =
-        usecase::is_success(&standing.success, within, &outcome.kind, decided, outcome.occurred_at);
+    let success = usecase::is_success(&standing.success, within, &outcome.kind, decided, outcome.occurred_at);
     let first_success = success && !standing.outcomes.iter().any(|row| row.success);
     let worth = usecase::worth(standing.success_value, outcome.value, success);
     let key = (standing.use_case.clone(), standing.subject);

@@ -18,6 +18,7 @@ pub mod caps;
 mod check;
 mod choose;
 mod chore;
+mod duties;
 mod error;
 mod explain;
 mod explain_text;
@@ -53,9 +54,10 @@ mod yaml;
 
 pub use budget::{BUDGETS, BudgetEvent, home, spender};
 pub use check::{Project, check};
-pub use contract::LegalBasis;
 pub use choose::{Candidate, Decision, Excluded, WhyNot, choose};
 pub use chore::{Chore, chores, release, set_budget};
+pub use contract::LegalBasis;
+pub use duties::{Duties, Effect, Review};
 pub use error::Error;
 pub use explain::{Explanation, Language, explain};
 pub use feature::expr::{Expr, Facts, Truth};
@@ -81,7 +83,7 @@ pub use tables::Tables;
 pub use tally::{ActionTally, FormulaTally, KindTally, Tally};
 pub use till::{Taken, Till};
 pub use usecase::{
-    Action, Budget, Cap, CapScope, Declared, Goal, Holdout, MAX_WINDOW, NO_ACTION, RiskClass,
-    ScoreSource, SecurityLevel, UseCase,
+    Action, Budget, Cap, CapScope, Declared, Goal, Holdout, MAX_WINDOW, NO_ACTION, RiskClass, ScoreSource,
+    SecurityLevel, UseCase,
 };
 pub use value::{Input, Observed, Origin, Value};

@@ -13,7 +13,7 @@ use crate::usecase::{
 use crate::value::Origin;
 use crate::yaml::{self, Findings, Kind, Node, Section};
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "name",
     "version",
     "description",
@@ -26,6 +26,8 @@ const KEYS: [&str; 20] = [
     "legal_basis",
     "security_level",
     "risk_class",
+    "ai_act",
+    "dpia",
     "latency_ms",
     "gold_set",
     "budget",
@@ -98,6 +100,7 @@ impl Reader<'_> {
         let legal_basis = all.parsed("legal_basis", "consent", f);
         let security_level = all.parsed("security_level", "internal", f);
         let risk_class = all.parsed("risk_class", "limited", f);
+        let duties = crate::duties::read(&all, f);
         let latency_ms = all.whole("latency_ms", "50", (1, 600_000), f);
         let gold_set = all.text("gold_set", "goldsets/spring_mail.jsonl", f);
         let models = lines_off(all.texts("models", "[spring_response]", false, f));
@@ -119,6 +122,7 @@ impl Reader<'_> {
             legal_basis: legal_basis?,
             security_level: security_level?,
             risk_class: risk_class?,
+            duties,
             latency_ms: latency_ms?,
             gold_set: gold_set?,
             budget: budget?,
@@ -230,7 +234,8 @@ impl Reader<'_> {
         for (key, origin) in INPUT_KEYS.into_iter().zip(ORIGINS) {
             for (line, name) in section.texts(key, "[orders_30d]", false, self.findings) {
                 // Wherever a segment is named in an expression, it is named so.
-                let name = if origin == Origin::Segment { format!("{}{name}", feature::SEGMENT) } else { name };
+                let name =
+                    if origin == Origin::Segment { format!("{}{name}", feature::SEGMENT) } else { name };
                 if inputs.iter().any(|known| known.name == name) {
                     self.findings.add(
                         code::CONFLICT,

@@ -7,8 +7,8 @@ use event::{Instant, Position, RecordId, Subject};
 use store::{Digest, Error, Key, Pending, Scope, Stored, Table, Value};
 
 use crate::rows::{
-    Account, Assigned, BudgetTerms, Contact, OpenReservation, Outstanding, Purse, Standing,
-    StoredFinding, Used,
+    Account, Assigned, BudgetTerms, Contact, OpenReservation, Outstanding, Purse, Standing, StoredFinding,
+    Used,
 };
 use crate::tally::Tally;
 

@@ -7,6 +7,7 @@ use event::{Instant, Span, Version};
 use feature::expr::Expr;
 use serde::{Deserialize, Serialize};
 
+use crate::duties::Duties;
 use crate::finding::Finding;
 use crate::money::Cents;
 use crate::period::Period;
@@ -46,8 +47,10 @@ pub struct UseCase {
     pub legal_basis: LegalBasis,
     /// How confidential it is.
     pub security_level: SecurityLevel,
-    /// Its class under the AI act.
+    /// Its class under the AI act, as it says itself.
     pub risk_class: RiskClass,
+    /// What it says about its duties.
+    pub duties: Duties,
     /// Within how many milliseconds a decision is due.
     pub latency_ms: u32,
     /// The gold set's path in the project.

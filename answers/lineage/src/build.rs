@@ -202,7 +202,12 @@ impl Builder {
                     self.edge(&from, &id, how, None);
                 }
                 for segment in &reads.segments {
-                    self.edge(&NodeId::new(Kind::Segment, segment.as_str()), &id, How::Computed, Some("segment"));
+                    self.edge(
+                        &NodeId::new(Kind::Segment, segment.as_str()),
+                        &id,
+                        How::Computed,
+                        Some("segment"),
+                    );
                 }
                 for other in &reads.features {
                     self.edge(&NodeId::feature(&name, other), &id, How::Computed, Some("ratio"));

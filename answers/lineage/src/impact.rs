@@ -157,7 +157,10 @@ fn list(hits: &[&Hit]) -> String {
             .iter()
             .filter(|hit| hit.node.kind() == kind)
             .map(|hit| {
-                match hit.owner.as_deref().filter(|_| matches!(kind, Kind::Segment | Kind::Model | Kind::UseCase | Kind::Job))
+                match hit
+                    .owner
+                    .as_deref()
+                    .filter(|_| matches!(kind, Kind::Segment | Kind::Model | Kind::UseCase | Kind::Job))
                 {
                     Some(owner) => format!("{} ({owner})", hit.node.name()),
                     None => hit.node.name().to_owned(),

@@ -145,7 +145,8 @@ impl ModelState {
                 for erased in versions {
                     let version = self.version_mut(model, erased.version)?;
                     version.trained_on_erased = version.trained_on_erased.saturating_add(erased.n);
-                    let what = format!("{} learned from {} people who are erased now", erased.version, erased.n);
+                    let what =
+                        format!("{} learned from {} people who are erased now", erased.version, erased.n);
                     self.note(at, "maschinenraum", what, &format!("erasure {act}"));
                 }
                 Ok(())

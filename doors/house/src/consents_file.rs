@@ -149,8 +149,10 @@ impl House {
             let google: Value = serde_json::from_str(&google).map_err(|e| format!("google: {e}"))?;
             signalled.extend(signals.google(&google).map_err(|e| format!("MR3514: {e}"))?.0);
         }
-        let mut words: Vec<Word> =
-            signalled.into_iter().map(|said| Word::of_signal(said, &text("notice_version"), Some(at))).collect();
+        let mut words: Vec<Word> = signalled
+            .into_iter()
+            .map(|said| Word::of_signal(said, &text("notice_version"), Some(at)))
+            .collect();
         if some("purpose").is_some() || words.is_empty() {
             let status: Status =
                 serde_json::from_value(text("status").to_lowercase().into()).map_err(|_| {
@@ -158,8 +160,9 @@ impl House {
                     format!("`{status}` is none of granted, denied, withdrawn")
                 })?;
             let basis = some("basis").map(|basis| {
-                serde_json::from_value::<LegalBasis>(basis.to_lowercase().into())
-                    .map_err(|_| format!("`{}` is no legal basis", basis.chars().take(64).collect::<String>()))
+                serde_json::from_value::<LegalBasis>(basis.to_lowercase().into()).map_err(|_| {
+                    format!("`{}` is no legal basis", basis.chars().take(64).collect::<String>())
+                })
             });
             words.push(Word {
                 notice_version: text("notice_version"),

@@ -48,6 +48,8 @@ impl House {
     ) -> Result<DecisionRecord, Error> {
         let started = StdInstant::now();
         let use_case = self.use_case(use_case)?;
+        // LAW 8: what a person stopped, what is forbidden, what nobody has signed decides nothing.
+        self.cleared(use_case)?;
         // LAW 7: decisions of one profile run one after the other: each sees the contacts of the one before. Each
         // member's turn is taken, so that one that was made before a merge is seen by the first one after it.
         let mut members = self.members(subject)?;
@@ -264,6 +266,7 @@ impl House {
     /// Whatever the journal or the state says.
     pub fn do_chores(&self) -> Result<usize, Error> {
         self.checkpoint_soon();
+        self.assess_daily()?;
         self.tell_denials()?;
         let now = self.now();
         let mut due = Vec::new();

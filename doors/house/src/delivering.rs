@@ -10,6 +10,7 @@ use policy::{Action, Principal, Scope};
 
 use crate::Error;
 use crate::house::{House, WAIT};
+use crate::registers::Hold;
 
 /// Decisions handed over at once.
 const BATCH: usize = 500;
@@ -85,8 +86,16 @@ impl House {
         let mut records = Vec::new();
         // Claimed in an earlier round or before a crash: it may have left already.
         let mut may_have_left = BTreeSet::new();
+        let mut held = BTreeSet::new();
         for (id, reservation) in open {
-            let allowed = self.send_grant(sender, reservation).is_ok();
+            // A person comes before the machine: what is stopped or not looked at waits, what is overruled never leaves.
+            let hold = self.hold(*id, reservation)?;
+            if matches!(hold, Hold::Wait) {
+                done.n_left += 1;
+                held.insert(*id);
+                continue;
+            }
+            let allowed = matches!(hold, Hold::Go) && self.send_grant(sender, reservation).is_ok();
             match outbox::next(*id, reservation, claim, allowed, now) {
                 Next::Claim(chore) => records.push(chore.record(now)),
                 Next::Release(chore) => {
@@ -106,7 +115,11 @@ impl House {
         let mut told = Vec::new();
         for (id, reservation) in open {
             let (_, standing) = self.standing_of(*id)?;
-            if !outbox::holds_claim(&standing, claim) {
+            if held.contains(id) || !outbox::holds_claim(&standing, claim) {
+                continue;
+            }
+            if !matches!(self.hold(*id, reservation)?, Hold::Go) {
+                done.n_left += 1;
                 continue;
             }
             // Asked again at the last moment: consent may have gone between claim and hand-over.

@@ -65,7 +65,8 @@ impl House {
         if all.is_empty() || all.len() > MOST_SUBJECTS {
             return refused(format!("{} subjects: between 1 and {MOST_SUBJECTS} are expected", all.len()));
         }
-        let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(MOST_CHARS).collect::<String>();
+        let short =
+            |text: &str| text.chars().filter(|c| !c.is_control()).take(MOST_CHARS).collect::<String>();
         let (by, reason) = (short(by), short(reason));
         let all: Vec<Subject> = all.into_iter().collect();
         let began = std::time::Instant::now();
@@ -245,7 +246,8 @@ impl House {
         let _turns = self.turns(subjects);
         let flight = self.clock().arrive();
         let at = flight.known_at();
-        let note = Note::Ordered { subjects: subjects.to_vec(), by: by.to_owned(), reason: reason.to_owned() };
+        let note =
+            Note::Ordered { subjects: subjects.to_vec(), by: by.to_owned(), reason: reason.to_owned() };
         let mut key = at.micros().to_be_bytes().to_vec();
         subjects.iter().for_each(|subject| key.extend_from_slice(subject.as_bytes()));
         let act = RecordId::external(ERASURES, &key);
@@ -286,12 +288,7 @@ impl House {
     }
 
     /// Marks models, rewrites the databases, and appends the signed receipts.
-    fn finish(
-        &self,
-        act: RecordId,
-        ordered: &Ordered,
-        logical_ms: Option<u64>,
-    ) -> Result<Receipts, Error> {
+    fn finish(&self, act: RecordId, ordered: &Ordered, logical_ms: Option<u64>) -> Result<Receipts, Error> {
         let mut stores = vec![self.journal_receipt(ordered), self.state_receipt(act, ordered)?];
         stores.push(self.vault_receipt(ordered)?);
         stores.push(self.mark_models(act, ordered)?);

@@ -312,6 +312,9 @@ pub enum Error {
     /// Decisions; see its message.
     #[error(transparent)]
     Decide(#[from] decide::Error),
+    /// A register; see its message.
+    #[error(transparent)]
+    Register(#[from] register::Error),
     /// MR7090, explained in docs/errors/MR7090.md
     #[error("something went wrong inside: {reason}")]
     Internal {
@@ -389,7 +392,9 @@ impl Error {
             // The vault's fault, or the moment's: it may be sent again.
             Self::Intake(intake::Error::Vault(_)) => Kind::Unavailable,
             Self::Erasure { .. } | Self::Unreasoned => Kind::Invalid,
-            Self::BadIdentifier { .. } | Self::ToCome { .. } | Self::Intake(_) | Self::Job(_) => Kind::Invalid,
+            Self::BadIdentifier { .. } | Self::ToCome { .. } | Self::Intake(_) | Self::Job(_) => {
+                Kind::Invalid
+            }
             Self::Registry(registry::Error::UnknownModel { .. } | registry::Error::UnknownVersion { .. }) => {
                 Kind::NotFound
             }
@@ -403,6 +408,7 @@ impl Error {
             Self::Flooding { .. } => Kind::TooMany,
             Self::Capture(_) => Kind::Unavailable,
             Self::Import { .. } | Self::Registry(_) | Self::Untrainable { .. } => Kind::Conflict,
+            Self::Register(error) => crate::registers::kind(error),
             Self::Feature(feature::Error::Purpose { .. } | feature::Error::Denied(_)) => Kind::Forbidden,
             Self::Feature(feature::Error::Filling { .. }) => Kind::Unavailable,
             Self::Profile(
@@ -480,6 +486,7 @@ impl Error {
             Self::Occupied { .. } => "MR4704",
             Self::Lake(error) => error.code(),
             Self::Lineage(error) => error.code(),
+            Self::Register(error) => error.code(),
             Self::Capture(error) => error.code(),
             Self::UnknownCapture { .. } => "MR2213",
             Self::CaptureRefused { .. } => "MR2214",

@@ -182,7 +182,9 @@ impl Tables {
         let is_gone = |subject: &Subject| known.unlinked.get(subject).is_some_and(|at| record.known_at < *at);
         match record.stream.as_str() {
             LINKS => {
-                let Ok(mut link) = serde_json::from_slice::<Link>(&record.payload.open) else { return Ok(None) };
+                let Ok(mut link) = serde_json::from_slice::<Link>(&record.payload.open) else {
+                    return Ok(None);
+                };
                 let n = link.ids.len();
                 link.ids.retain(|id| !is_gone(&id.subject));
                 if link.ids.len() == n {

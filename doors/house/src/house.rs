@@ -67,6 +67,7 @@ pub struct House {
     pub(crate) segment_desk: crate::segments::Desk,
     pub(crate) source_desk: crate::sources::Desk,
     pub(crate) role_desk: crate::permitting::Desk,
+    pub(crate) register_desk: crate::registers::Desk,
     pub(crate) confirming: Mutex<()>,
     pub(crate) erase_desk: crate::erasing::Desk,
     started_at: Instant,
@@ -124,6 +125,7 @@ impl House {
             capture_desk: crate::capturing::Desk::default(),
             segment_desk: crate::segments::Desk::default(),
             source_desk: crate::sources::Desk::default(),
+            register_desk: crate::registers::Desk::default(),
             role_desk: crate::permitting::Desk::default(),
             confirming: Mutex::default(),
             erase_desk: crate::erasing::Desk::default(),
@@ -142,6 +144,7 @@ impl House {
         house.settle_applied().inspect_err(|_| house.close())?;
         house.open_audit().inspect_err(|_| house.close())?;
         house.settle_policies()?;
+        house.assess_use_cases(false)?;
         house.set_budgets()?;
         house.complete_erasures()?;
         house.do_chores()?;

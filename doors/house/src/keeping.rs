@@ -34,7 +34,9 @@ impl House {
         };
         // Read before it is said to be done: a key that is not there changes nothing.
         let master = match what {
-            Rotation::Master(reference) => Some(Master::from_reference_of(reference, &self.project().dir, None)?),
+            Rotation::Master(reference) => {
+                Some(Master::from_reference_of(reference, &self.project().dir, None)?)
+            }
             Rotation::Root | Rotation::Buckets => None,
         };
         let detail = serde_json::json!({ "what": word });

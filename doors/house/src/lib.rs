@@ -6,8 +6,8 @@
 //!
 //! This room knows no wire format of clients and no terminal.
 
-mod auditing;
 mod applied;
+mod auditing;
 mod backfilling;
 mod backup;
 mod capturing;
@@ -43,6 +43,7 @@ mod permitting;
 mod profiling;
 mod project;
 mod quality;
+mod registers;
 mod releasing;
 mod replaying;
 mod rooms;
@@ -59,8 +60,8 @@ mod training;
 
 pub use crate::jobs::{Act, AttemptView, JobRunner, JobSpec, JobView, RunView, StepView};
 pub use crate::lineage::{ContractChange, DecisionTrace, InputTrace, ModelTrace, RawRecord, what_if};
-pub use auditing::{AuditEntry, AuditSought, AuditVerified, owe_entry};
 pub use applied::{AppliedContract, AppliedFormula, AppliedSegment, Ledger};
+pub use auditing::{AuditEntry, AuditSought, AuditVerified, owe_entry};
 pub use backfilling::Filling;
 pub use backup::restore;
 pub use capturing::{
@@ -68,8 +69,8 @@ pub use capturing::{
 };
 pub use clock::{Clock, Flight};
 pub use consenting::{
-    ConsentHistory, ConsentSettings, FourFacts, HistoryEntry, InLog, NoticeView, ProofShown, ProofsLapsed, Requested,
-    TcfSettings, TcfShown, Word,
+    ConsentHistory, ConsentSettings, FourFacts, HistoryEntry, InLog, NoticeView, ProofShown, ProofsLapsed,
+    Requested, TcfSettings, TcfShown, Word,
 };
 pub use consents_file::ConsentsImported;
 pub use delivering::{Delivered, Handed};
@@ -90,9 +91,10 @@ pub use modelspec::{Costs, Examples, GateSpec, Label, ModelSpec, Test};
 pub use naming::Naming;
 pub use outcomes::{BudgetState, Told};
 pub use permitting::{LoginSettings, PolicySettings, PolicyView};
-pub use project::Project;
 pub use profiling::profile_file;
+pub use project::Project;
 pub use quality::{QualityAsked, Replayed, Shown, Waiting, Which, quality_findings};
+pub use registers::{IncidentAsked, Overseen, RecipientSettings, RegisterSettings, Standing};
 pub use replaying::{Verdict, rebuild_state};
 pub use rooms::{Composition, Rooms};
 pub use segments::{SegmentCount, SegmentFormat, SegmentRow};

@@ -192,7 +192,13 @@ impl House {
             policy::authorize(principal, Action::ReadProfile, purpose, &whole.subjects, self, consents, now)?;
         let look = |rooms: &Rooms| Ok(Profiles::new(&rooms.identities, self).read_as_of(&grant, subject, at));
         let found = self.in_control(look)??;
-        self.audit_look("person.explain", principal, purpose, Some(subject), serde_json::json!({ "at": at }))?;
+        self.audit_look(
+            "person.explain",
+            principal,
+            purpose,
+            Some(subject),
+            serde_json::json!({ "at": at }),
+        )?;
         let mut members = Vec::new();
         for member in found.members {
             let links = self.in_control(|rooms| rooms.identities.links(subject, member.subject, at))?;
@@ -260,7 +266,8 @@ impl House {
         let profiles = places.iter().map(|place| Ok(self.members(place.subject)?.subjects));
         let profiles = profiles.collect::<Result<Vec<_>, Error>>()?;
         let action = Action::ReadProfile;
-        let asked = policy::authorize_many(principal, action, purpose, &profiles, self, self.purposes(), now)?;
+        let asked =
+            policy::authorize_many(principal, action, purpose, &profiles, self, self.purposes(), now)?;
         // LAW 3: whoever said no is counted and not named.
         let n_all = places.len();
         let is_permitted = |all: &Vec<Subject>| all.iter().all(|member| asked.grant.permits(*member));
@@ -274,7 +281,11 @@ impl House {
     ///
     /// # Errors
     /// [`Error::BadIdentifier`], [`Error::UnknownType`]
-    pub(crate) fn belonging(&self, entity: &Identifier, at: Option<Instant>) -> Result<Vec<Belonging>, Error> {
+    pub(crate) fn belonging(
+        &self,
+        entity: &Identifier,
+        at: Option<Instant>,
+    ) -> Result<Vec<Belonging>, Error> {
         let entity = self.known_entity(entity)?.subject;
         let at = at.unwrap_or_else(|| self.clock().settled());
         self.in_control(|rooms| rooms.identities.belonging_to(entity, at))

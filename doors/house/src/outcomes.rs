@@ -76,7 +76,8 @@ impl House {
         let stored = stored.iter().map(|(_, record)| record).find(|record| record.id == id);
         let stored = stored.ok_or_else(missing)?;
         let record = DecisionRecord::from_parts(&stored.payload.open, None)?;
-        let evidence = stored.payload.cells.iter().find(|cell| cell.column.as_ref() == decide::EVIDENCE_COLUMN);
+        let evidence =
+            stored.payload.cells.iter().find(|cell| cell.column.as_ref() == decide::EVIDENCE_COLUMN);
         let Some(Cell { sealed, .. }) = evidence else { return Ok(record) };
         // LAW 3: evidence is personal, and opened under a grant only.
         let grant = self.grant(principal, Action::Decide, &record.purpose, subject)?;

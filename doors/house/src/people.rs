@@ -49,7 +49,9 @@ impl House {
         // What the purpose does not see is not there (GDPR article 5(1)(c)).
         let traits = SeenTraits { traits: self, house: self, purpose: grant.purpose() };
         let look = |rooms: &Rooms| {
-            Ok(Profiles::new(&rooms.identities, &traits).by(&self.project().rules.traits).read(grant, subject))
+            Ok(Profiles::new(&rooms.identities, &traits)
+                .by(&self.project().rules.traits)
+                .read(grant, subject))
         };
         Ok(self.in_control(look)??)
     }
@@ -87,7 +89,8 @@ impl House {
         let members = self.members(subject)?.subjects;
         let seen = &self.project().seen;
         let classes = views.iter().map(|name| Ok(seen.of_view(purpose, self.view(name)?)));
-        let classes = classes.collect::<Result<Vec<_>, Error>>()?.into_iter().fold(Classes::default(), Classes::and);
+        let classes =
+            classes.collect::<Result<Vec<_>, Error>>()?.into_iter().fold(Classes::default(), Classes::and);
         let (action, purposes) = (Action::ReadFeatures, self.purposes());
         let reading = self.reading(classes);
         let grant = policy::authorize(principal, action, purpose, &members, &reading, purposes, at)?;

@@ -106,6 +106,7 @@ impl Project {
         findings.extend(watch::unjudged(&project.contracts));
         crate::consenting::check(&project.settings, &project.notices, &mut findings);
         crate::sources::check(&project.settings.sources, &project.contracts, &mut findings);
+        crate::registers::check(&project, &mut findings);
         crate::capturing::check(&project.settings.captures, &project.contracts, &mut findings);
         findings.sort_by(|a, b| (&a.file, a.line, a.code).cmp(&(&b.file, b.line, b.code)));
         Ok((project, findings))

@@ -49,6 +49,10 @@ impl House {
         reason: &str,
     ) -> Result<(), Error> {
         let (model, by) = (name.parse()?, principal.name().to_owned());
+        // LAW 8: nothing goes to traffic for a use case that may not begin.
+        if matches!(to, Move::Live | Move::Canary(_)) {
+            self.cleared_for_release(name)?;
+        }
         self.release(&ReleaseEvent::Moved { model, version, to, by, reason: reason.to_owned() })
     }
 

@@ -97,6 +97,8 @@ pub struct Rooms {
     pub decisions: decide::Tables,
     /// Model versions and releases (control partition).
     pub releases: registry::Tables,
+    /// Classes, signatures, stops, incidents (control partition).
+    pub registers: register::Tables,
     /// Contracts and formulas by version (control partition).
     pub applied: crate::applied::Tables,
     /// The import ledger (control partition).
@@ -131,6 +133,7 @@ impl Rooms {
             features: feature::Tables::open(scope),
             decisions: decide::Tables::open(scope),
             releases: registry::Tables::open(scope),
+            registers: register::Tables::open(scope),
             applied: crate::applied::Tables::open(scope),
             imports: imports::Tables::open(scope),
             captures: crate::capturing::Tables::open(scope),
@@ -238,6 +241,7 @@ impl Shard for Rooms {
             crate::capturing::CAPTURES => crate::capturing::CaptureFold.fold(&mut self.captures, record, out),
             crate::applied::APPLIED => crate::applied::AppliedFold.fold(&mut self.applied, record, out),
             crate::forgetting::ERASURES => self.fold_erasure(record),
+            register::REGISTERS => register::RegisterFold.fold(&mut self.registers, record, out),
             imports::IMPORTS => ImportFold.fold(&mut self.imports, record, out),
             registry::RELEASES => registry::ReleaseFold.fold(&mut self.releases, record, out),
             decide::DECISIONS => {
@@ -258,6 +262,7 @@ impl Shard for Rooms {
         all.extend(self.features.stored());
         all.extend(self.decisions.stored());
         all.extend(self.releases.stored());
+        all.extend(self.registers.stored());
         all.extend(self.applied.stored());
         all.extend(self.imports.stored());
         all.extend(self.captures.stored());

@@ -42,6 +42,8 @@ pub struct Settings {
     pub identity: profile::Rules,
     /// How events, streams and fields are to be called.
     pub naming: crate::naming::Naming,
+    /// What stands in the registers and only people know.
+    pub registers: crate::registers::RegisterSettings,
     /// Named reasons for processing.
     pub purposes: BTreeMap<String, Purpose>,
     /// Roles of the project's own.
@@ -263,7 +265,8 @@ impl Settings {
         }
         let origin = &settings.audit.origin;
         if origin.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+') || origin.len() > 200 {
-            let message = format!("origin = `{origin}` is no name of a log: up to 200 bytes without spaces and `+`");
+            let message =
+                format!("origin = `{origin}` is no name of a log: up to 200 bytes without spaces and `+`");
             return Err(invalid(at("origin"), message));
         }
         if settings.server.listen.parse::<std::net::SocketAddr>().is_err() {

@@ -85,7 +85,8 @@ impl House {
         let mut segments: BTreeSet<String> = BTreeSet::new();
         for decision in &decisions {
             let inputs = decision.evidence.iter().flat_map(|evidence| &evidence.inputs);
-            segments.extend(inputs.clone().filter_map(|input| self.segment_of_input(input)).map(str::to_owned));
+            segments
+                .extend(inputs.clone().filter_map(|input| self.segment_of_input(input)).map(str::to_owned));
             let mut by_view: BTreeMap<String, Vec<&Input>> = BTreeMap::new();
             for input in inputs.filter(|input| input.origin == Origin::Feature) {
                 let Some((view, _)) = self.view_of_input(input) else { continue };
@@ -182,7 +183,8 @@ impl House {
         let now = self.clock().settled();
         for decision in decisions {
             let inputs = decision.evidence.iter().flat_map(|evidence| &evidence.inputs);
-            let mut asked = inputs.filter_map(|input| Some((self.segment_of_input(input)?, input))).peekable();
+            let mut asked =
+                inputs.filter_map(|input| Some((self.segment_of_input(input)?, input))).peekable();
             if asked.peek().is_none() {
                 continue;
             }

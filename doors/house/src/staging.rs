@@ -106,9 +106,11 @@ impl House {
         profiles.retain(|_, members| members.iter().all(|member| bulk.grant.permits(*member)));
         compared.n_profiles = profiles.len();
         let labels: Vec<Label<'_>> = profiles.values().map(|members| Label { members, at }).collect();
-        let asked = |views: &[&'_ View]| views.iter().flat_map(|v| v.segments()).cloned().collect::<BTreeSet<_>>();
+        let asked =
+            |views: &[&'_ View]| views.iter().flat_map(|v| v.segments()).cloned().collect::<BTreeSet<_>>();
         let (asked_here, asked_there) = (asked(&here), asked(&there));
-        let here_then = self.then(self.project(), asked_here.iter().map(String::as_str).collect(), |_| true)?;
+        let here_then =
+            self.then(self.project(), asked_here.iter().map(String::as_str).collect(), |_| true)?;
         let there_then = self.then(other, asked_there.iter().map(String::as_str).collect(), |_| true)?;
         let values = |as_of: &AsOf, then: &crate::segments::Then<'_>| -> Result<_, Error> {
             let said = then.contexts(&bulk.grant, as_of.view(), &labels, &[])?;

@@ -94,14 +94,25 @@ fn art_21_3_suppression_survives_erasure_and_re_import() {
     let records = house.object(&user("ann"), &ORDER).unwrap();
     assert!(records.len() >= 3, "one for each identifier and address: {records:?}");
     // The same address comes in again under another name, with a yes that an old file holds; nothing links the two.
-    track(&house, &[json!({"type": "identify", "messageId": "again", "userId": "ann-2",
-        "traits": {"email": "Ann@Example.org", "phone": "1"}})]);
-    write(dir.path(), "old.csv", "user_id,purpose,status,channel,at\n\
-        ann-2,customer_news,granted,email,2026-01-01T00:00:00Z\nann,customer_news,granted,email,2026-11-24T00:00:00Z\n");
+    track(
+        &house,
+        &[json!({"type": "identify", "messageId": "again", "userId": "ann-2",
+        "traits": {"email": "Ann@Example.org", "phone": "1"}})],
+    );
+    write(
+        dir.path(),
+        "old.csv",
+        "user_id,purpose,status,channel,at\n\
+        ann-2,customer_news,granted,email,2026-01-01T00:00:00Z\nann,customer_news,granted,email,2026-11-24T00:00:00Z\n",
+    );
     let done = house.import_consents(&dir.path().join("old.csv")).unwrap();
     assert_eq!((done.n_accepted, done.refused.len()), (2, 0), "{done:?}");
     assert_eq!(decided(&house, "news", "ann").unwrap().chosen.action, NO_ACTION);
-    assert_eq!(decided(&house, "news", "ann-2").unwrap().chosen.action, "reach", "nobody knows yet who that is");
+    assert_eq!(
+        decided(&house, "news", "ann-2").unwrap().chosen.action,
+        "reach",
+        "nobody knows yet who that is"
+    );
     assert_eq!(n_sent(&house), 0, "the address is suppressed, whoever it belongs to");
     // What stands does not depend on anything that an erasure destroys: it is there after a replay.
     assert!(house.verify(|_| {}).unwrap().holds());
@@ -124,7 +135,11 @@ fn art_7_4_a_material_notice_makes_old_consent_invalid() {
     moves_in(&house, "ann");
     moves_in(&house, "bob");
     let yes = |who: &str, version: &str| {
-        let word = Word { notice_version: version.into(), locale: "de".into(), ..Word::new("personalisation", Granted) };
+        let word = Word {
+            notice_version: version.into(),
+            locale: "de".into(),
+            ..Word::new("personalisation", Granted)
+        };
         house.record_consent(&user(who), word, "form").unwrap()
     };
     yes("ann", "1");
@@ -137,7 +152,11 @@ fn art_7_4_a_material_notice_makes_old_consent_invalid() {
     let denied = house.profile(&all(), &user("ann"), "personalisation").unwrap_err();
     assert_eq!(denied.code(), "MR3504", "{denied}");
     let yes = |who: &str, version: &str| {
-        let word = Word { notice_version: version.into(), locale: "de".into(), ..Word::new("personalisation", Granted) };
+        let word = Word {
+            notice_version: version.into(),
+            locale: "de".into(),
+            ..Word::new("personalisation", Granted)
+        };
         house.record_consent(&user(who), word, "form").unwrap()
     };
     yes("ann", "shop@2");
@@ -152,7 +171,8 @@ fn art_7_4_a_material_notice_makes_old_consent_invalid() {
     house.record_consent(&user("bob"), other, "form").unwrap();
     assert_eq!(house.profile(&all(), &user("bob"), "personalisation").unwrap_err().code(), "MR3508");
     let views = house.notices();
-    let in_force: Vec<&str> = views.iter().filter(|one| one.in_force).map(|one| one.version.as_str()).collect();
+    let in_force: Vec<&str> =
+        views.iter().filter(|one| one.in_force).map(|one| one.version.as_str()).collect();
     assert_eq!((views.len(), in_force.as_slice()), (3, &["2"][..]));
 }
 
@@ -165,7 +185,11 @@ fn a_wording_that_changes_without_a_new_version_is_found() {
         "notice: shop\nversion: \"1\"\nfrom: 2026-01-01\npurposes: [nothing]\ntexts: {{de: New words}}\nhash: {{de: {hash}}}\n"
     );
     write(dir.path(), "notices/1.yaml", &text);
-    write(dir.path(), "notices/2.yaml", "notice: shop\nversion: \"1\"\nfrom: 2026-01-01\npurposes: [orders]\ntexts: {de: a}\n");
+    write(
+        dir.path(),
+        "notices/2.yaml",
+        "notice: shop\nversion: \"1\"\nfrom: 2026-01-01\npurposes: [orders]\ntexts: {de: a}\n",
+    );
     write(dir.path(), "notices/3.yaml", "notice: [\n");
     let (_, findings) = Project::read(dir.path()).unwrap();
     let codes: Vec<&str> = findings.iter().map(|finding| finding.code).collect();
@@ -300,7 +324,8 @@ fn art_7_1_a_consent_is_proven_with_wording_channel_time_and_place_in_the_log() 
     let said = String::from_utf8(entry).unwrap();
     assert!(said.contains(&first.record.unwrap().to_string()) && !said.contains("4711"), "{said}");
     // As of the moment before anybody knew, nothing was allowed; evidence lies nowhere in the open.
-    let before = house.consent_history(&all(), &user("ann"), Some(first.known_at - Span::from_secs(1))).unwrap();
+    let before =
+        house.consent_history(&all(), &user("ann"), Some(first.known_at - Span::from_secs(1))).unwrap();
     assert_eq!(before.entries.len(), 0);
     let nosy = Principal::new("nosy", [Scope::Read]);
     assert_eq!(house.consent_history(&nosy, &user("ann"), None).unwrap_err().code(), "MR3011");
@@ -311,7 +336,8 @@ fn double_opt_in_counts_once_the_token_is_back_and_once_only() {
     let dir = tempfile::tempdir().unwrap();
     let house = shop(dir.path());
     moves_in(&house, "ann");
-    let read = |house: &House| house.profile(&all(), &user("ann"), "newsletter").err().map(|error| error.code());
+    let read =
+        |house: &House| house.profile(&all(), &user("ann"), "newsletter").err().map(|error| error.code());
     let ask = |days: i64| {
         let word = Word { channel: "email".into(), locale: "de".into(), ..Word::new("newsletter", Granted) };
         house.request_consent(&user("ann"), word, Span::from_days(days), "form").unwrap()
@@ -422,7 +448,10 @@ fn art_6_a_purpose_without_a_basis_is_refused_and_one_not_declared_is_denied() {
     moves_in(&house, "ann");
     // Art. 5(1)(b): collected for these purposes, read for another.
     assert_eq!(house.profile(&all(), &user("ann"), "resale").unwrap_err().code(), "MR3010");
-    assert_eq!(house.features(&all(), &user("ann"), "email_marketing", &["orders".into()]).err().map(|e| e.code()), Some("MR3013"));
+    assert_eq!(
+        house.features(&all(), &user("ann"), "email_marketing", &["orders".into()]).err().map(|e| e.code()),
+        Some("MR3013")
+    );
     says(&house, "ann", "email_marketing", "", Granted);
     let other = house.features(&all(), &user("ann"), "email_marketing", &["orders".into()]).err().unwrap();
     assert!(other.to_string().contains("email_marketing"), "the view is not made for it: {other}");

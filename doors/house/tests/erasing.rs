@@ -242,7 +242,10 @@ fn after_a_rotation_nobody_opens_it_with_what_was() {
     vault::Master::create_file(&dir.path().join("new.key")).unwrap();
     house.rotate(&house::Rotation::Root, "Ada").unwrap();
     house.rotate(&house::Rotation::Master("file:new.key".into()), "Ada").unwrap();
-    assert_eq!(house.rotate(&house::Rotation::Master("file:none.key".into()), "Ada").unwrap_err().code(), "MR3003");
+    assert_eq!(
+        house.rotate(&house::Rotation::Master("file:none.key".into()), "Ada").unwrap_err().code(),
+        "MR3003"
+    );
     assert_eq!(seen(&house, "n1"), before);
     house.close();
     drop(house);

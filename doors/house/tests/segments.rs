@@ -19,7 +19,8 @@ use policy::{Principal, Scope, Status};
 use serde_json::{Map, Value, json};
 use support::{all, contract, errors, id, names, open, settings, track, user, write};
 
-const PURPOSES: &str = "{property: purposes, value: [{name: service, basis: contract}, {name: marketing, basis: consent}]}";
+const PURPOSES: &str =
+    "{property: purposes, value: [{name: service, basis: contract}, {name: marketing, basis: consent}]}";
 
 const USE_CASE: &str = "
 name: next
@@ -60,8 +61,13 @@ fn segment(name: &str, rule: &str) -> String {
 }
 
 fn project(dir: &Path, partitions: u16) {
-    write(dir, "maschinenraum.toml", &settings(partitions, &[("service", "contract"), ("marketing", "consent")]));
-    let (by_user, by_device) = (names("user_id", "user_id", "/userId"), names("device", "anonymous_id", "/anonymousId"));
+    write(
+        dir,
+        "maschinenraum.toml",
+        &settings(partitions, &[("service", "contract"), ("marketing", "consent")]),
+    );
+    let (by_user, by_device) =
+        (names("user_id", "user_id", "/userId"), names("device", "anonymous_id", "/anonymousId"));
     let orders = contract(
         "orders",
         &["track:Order Completed"],
@@ -71,7 +77,11 @@ fn project(dir: &Path, partitions: u16) {
             &by_user,
             &by_device,
         ],
-        &["{property: subjectKey, value: [user_id, device]}", "{property: dedupKey, value: [order_id]}", PURPOSES],
+        &[
+            "{property: subjectKey, value: [user_id, device]}",
+            "{property: dedupKey, value: [order_id]}",
+            PURPOSES,
+        ],
     );
     let city = "{name: city, logicalType: string, classification: personal, customProperties: [{property: source, value: /traits/city}]}";
     let people = contract(
@@ -93,7 +103,11 @@ fn project(dir: &Path, partitions: u16) {
         "view: habits\nversion: 1\nstream: orders\npurposes: [service]\nfeatures:\n  - {name: n, agg: count}\n  - {name: is_loyal, segment: loyal}\n  - {name: both, expr: 'segment.loyal and segment.near and n > 2'}\n",
     );
     write(dir, "segments/loyal.yaml", &segment("loyal", "orders.n_30d >= 2"));
-    write(dir, "segments/near.yaml", &segment("near", "trait.city in ['Köln', 'Bonn'] and orders.spent_cents > 0"));
+    write(
+        dir,
+        "segments/near.yaml",
+        &segment("near", "trait.city in ['Köln', 'Bonn'] and orders.spent_cents > 0"),
+    );
     // Through a feature that is itself made from a segment, and through another segment.
     write(dir, "segments/best.yaml", &segment("best", "habits.is_loyal and segment.near"));
     write(dir, "usecases/next.yaml", USE_CASE);
@@ -137,7 +151,10 @@ fn a_segment_is_asked_in_decisions_and_features_as_it_is_counted() {
         let dir = tempfile::tempdir().unwrap();
         project(dir.path(), partitions);
         let house = open(dir.path());
-        track(&house, &[order(1, "ada"), order(2, "ada"), order(3, "bob"), order(4, "cyd"), identify("bob", "Köln")]);
+        track(
+            &house,
+            &[order(1, "ada"), order(2, "ada"), order(3, "bob"), order(4, "cyd"), identify("bob", "Köln")],
+        );
         track(&house, &[identify("cyd", "Bonn"), order(5, "cyd"), order(6, "cyd"), identify("dee", "Köln")]);
         let so = |who: &str| belongs(&house, who).into_values().collect::<Vec<_>>();
         // best, loyal, near
@@ -186,7 +203,11 @@ fn a_segment_is_asked_in_decisions_and_features_as_it_is_counted() {
 /// Orders and cities of a past that was told in files: known when it happened.
 fn past_project(dir: &Path, partitions: u16) {
     project(dir, partitions);
-    let times = ["{property: eventTime, value: at}", "{property: knownAt, value: at}", "{property: liveSince, value: '2026-11-01'}"];
+    let times = [
+        "{property: eventTime, value: at}",
+        "{property: knownAt, value: at}",
+        "{property: liveSince, value: '2026-11-01'}",
+    ];
     let by_user = names("user_id", "user_id", "/user_id");
     let at = "{name: at, logicalType: timestamp, required: true, classification: internal}";
     let orders = contract(
@@ -198,13 +219,25 @@ fn past_project(dir: &Path, partitions: u16) {
             at,
             &by_user,
         ],
-        &[&times[..], &["{property: subjectKey, value: [user_id]}", "{property: dedupKey, value: [order_id]}", PURPOSES]].concat(),
+        &[
+            &times[..],
+            &[
+                "{property: subjectKey, value: [user_id]}",
+                "{property: dedupKey, value: [order_id]}",
+                PURPOSES,
+            ],
+        ]
+        .concat(),
     );
     let people = contract(
         "people",
         &["file"],
         &["{name: city, logicalType: string, classification: personal}", at, &by_user],
-        &[&times[..], &["{property: traits, value: true}", "{property: subjectKey, value: [user_id]}", PURPOSES]].concat(),
+        &[
+            &times[..],
+            &["{property: traits, value: true}", "{property: subjectKey, value: [user_id]}", PURPOSES],
+        ]
+        .concat(),
     );
     write(dir, "contracts/orders.yaml", &orders);
     write(dir, "contracts/people.yaml", &people);
@@ -214,8 +247,12 @@ fn past_project(dir: &Path, partitions: u16) {
 const WHO: [&str; 5] = ["ada", "bob", "cyd", "dee", "eve"];
 const CITIES: [&str; 3] = ["Köln", "Bonn", "Ulm"];
 
-/// (who, day) of each order, and (who, day, city) of each word on a city.
-fn past() -> (Vec<(usize, i64)>, Vec<(usize, i64, usize)>) {
+/// Who ordered on which day.
+type Ordered = (usize, i64);
+/// Who said on which day to live in which city.
+type Told = (usize, i64, usize);
+
+fn past() -> (Vec<Ordered>, Vec<Told>) {
     let orders = (0..120_i64).map(|n| ((n * n % 7 % 5) as usize, (n * 37) % 600)).collect();
     let cities = (0..30_i64).map(|n| ((n * 3 % 5) as usize, (n * 53) % 600, (n * n % 3) as usize)).collect();
     (orders, cities)
@@ -240,7 +277,12 @@ fn training_sees_who_belonged_then() {
         write(dir.path(), "in/orders.csv", &csv);
         let mut csv = "city,at,user_id\n".to_owned();
         for (n, (who, at, city)) in cities.iter().enumerate() {
-            csv += &format!("{},{},{}\n", CITIES[*city], day(*at) + event::Span::from_secs(500 + n as i64), WHO[*who]);
+            csv += &format!(
+                "{},{},{}\n",
+                CITIES[*city],
+                day(*at) + event::Span::from_secs(500 + n as i64),
+                WHO[*who]
+            );
         }
         write(dir.path(), "in/people.csv", &csv);
         let house = open(dir.path());
@@ -254,18 +296,25 @@ fn training_sees_who_belonged_then() {
         assert_eq!(dataset.examples().len(), orders.len());
         let (mut n_loyal, mut n_both, mut rows) = (0, 0, Vec::new());
         for (i, example) in dataset.examples().iter().enumerate() {
-            let who = WHO.iter().position(|who| house.subject(&user(who)).unwrap() == example.subject).unwrap();
+            let who =
+                WHO.iter().position(|who| house.subject(&user(who)).unwrap() == example.subject).unwrap();
             let at = example.at;
             let ordered = |n: usize| day(orders[n].1) + event::Span::from_secs(n as i64);
             let own = (0..orders.len()).filter(|n| orders[*n].0 == who && ordered(*n) <= at);
             let own: Vec<event::Instant> = own.map(ordered).collect();
             let recent = own.iter().filter(|when| **when > at - event::Span::from_days(30)).count();
             let said = |n: usize| day(cities[n].1) + event::Span::from_secs(500 + n as i64);
-            let city = (0..cities.len()).filter(|n| cities[*n].0 == who && said(*n) <= at).max_by_key(|n| said(*n));
+            let city =
+                (0..cities.len()).filter(|n| cities[*n].0 == who && said(*n) <= at).max_by_key(|n| said(*n));
             let near = city.is_some_and(|n| CITIES[cities[n].2] != "Ulm");
             let (loyal, both) = (recent >= 2, recent >= 2 && near && own.len() > 2);
             let value = |name: &str| {
-                let column = dataset.frame().columns().iter().find(|column| column.name().to_string() == name).unwrap();
+                let column = dataset
+                    .frame()
+                    .columns()
+                    .iter()
+                    .find(|column| column.name().to_string() == name)
+                    .unwrap();
                 match column.value(i) {
                     learn::Value::Number(number) => number,
                     other => panic!("{name}: {other:?}"),
@@ -277,7 +326,10 @@ fn training_sees_who_belonged_then() {
             (n_loyal, n_both) = (n_loyal + usize::from(loyal), n_both + usize::from(both));
             rows.push((who, at, loyal, both));
         }
-        assert!(n_loyal > 20 && n_loyal < 110 && n_both > 10 && n_both < n_loyal, "{n_loyal} {n_both}: it tells apart");
+        assert!(
+            n_loyal > 20 && n_loyal < 110 && n_both > 10 && n_both < n_loyal,
+            "{n_loyal} {n_both}: it tells apart"
+        );
         let versions: Vec<String> =
             dataset.manifest().features.iter().map(|of| format!("{}@{}", of.view, of.version)).collect();
         for expected in ["habits@1", "orders@1", "segment.loyal@1", "segment.near@1"] {
@@ -289,8 +341,12 @@ fn training_sees_who_belonged_then() {
             let mut expected: Vec<_> = (0..WHO.len())
                 .filter(|who| {
                     let said = |n: usize| day(cities[n].1) + event::Span::from_secs(500 + n as i64);
-                    let city = (0..cities.len()).filter(|n| cities[*n].0 == *who && said(*n) <= at).max_by_key(|n| said(*n));
-                    let bought = (0..orders.len()).any(|n| orders[n].0 == *who && day(orders[n].1) + event::Span::from_secs(n as i64) <= at);
+                    let city = (0..cities.len())
+                        .filter(|n| cities[*n].0 == *who && said(*n) <= at)
+                        .max_by_key(|n| said(*n));
+                    let bought = (0..orders.len()).any(|n| {
+                        orders[n].0 == *who && day(orders[n].1) + event::Span::from_secs(n as i64) <= at
+                    });
                     bought && city.is_some_and(|n| CITIES[cities[n].2] != "Ulm")
                 })
                 .map(|who| house.subject(&user(WHO[who])).unwrap())
@@ -333,22 +389,38 @@ fn segments_that_cannot_be_are_told_by_check() {
         &["segment `best` → feature `habits.is_loyal` → segment `loyal` → segment `best`"],
     );
     told("segments/odd.yaml", &segment("odd", "segment.odd or orders.n_30d > 1"), &["MR3126"]);
-    told("segments/odd.yaml", &segment("odd", "segment.none"), &["no segment `none`; known: best, loyal, near"]);
+    told(
+        "segments/odd.yaml",
+        &segment("odd", "segment.none"),
+        &["no segment `none`; known: best, loyal, near"],
+    );
     // One feature of a view may be made from a segment that looks at another feature of the same view.
     write(dir.path(), "segments/loyal.yaml", &segment("loyal", "habits.n >= 2"));
     assert!(errors(dir.path()).is_empty(), "{:?}", errors(dir.path()));
     write(dir.path(), "segments/loyal.yaml", &segment("loyal", "orders.n_30d >= 2"));
     let view = std::fs::read_to_string(dir.path().join("features/habits.yaml")).unwrap();
     told("features/habits.yaml", &view.replace("segment: loyal", "segment: lost"), &["no segment `lost`"]);
-    told("features/habits.yaml", &view.replace("[service]", "[service, marketing]"), &["MR3125", "the view is for `marketing`"]);
+    told(
+        "features/habits.yaml",
+        &view.replace("[service]", "[service, marketing]"),
+        &["MR3125", "the view is for `marketing`"],
+    );
     told(
         "features/habits.yaml",
         &view.replace("segment: loyal", "segment: loyal, expr: 'n > 1'"),
         &["not of both"],
     );
-    told("features/habits.yaml", &view.replace("segment: loyal", "segment: loyal, agg: count"), &["no use for `segment`"]);
+    told(
+        "features/habits.yaml",
+        &view.replace("segment: loyal", "segment: loyal, agg: count"),
+        &["no use for `segment`"],
+    );
     let other = segment("near", "orders.spent_cents > 0").replace("service", "marketing");
-    told("segments/near.yaml", &other, &["MR3125", "read for `marketing` and for nothing else; the use case is for `service`"]);
+    told(
+        "segments/near.yaml",
+        &other,
+        &["MR3125", "read for `marketing` and for nothing else; the use case is for `service`"],
+    );
     told("usecases/next.yaml", &USE_CASE.replace("[loyal, near]", "[loyal, far]"), &["MR5006"]);
     told(
         "usecases/next.yaml",
@@ -356,7 +428,11 @@ fn segments_that_cannot_be_are_told_by_check() {
         &["no segment `far`"],
     );
     let without = "sources: [people]";
-    told("usecases/next.yaml", &USE_CASE.replace("sources: [orders]", without), &["segment `loyal` is made from `orders`"]);
+    told(
+        "usecases/next.yaml",
+        &USE_CASE.replace("sources: [orders]", without),
+        &["segment `loyal` is made from `orders`"],
+    );
 }
 
 #[test]
@@ -377,8 +453,15 @@ fn a_rule_that_says_something_else_needs_a_version() {
     };
     assert_eq!(with("orders.n_30d  >=  2", 1), Ok(()), "how it is written and who owns it may change");
     let told = with("orders.n_30d >= 3", 1).unwrap_err();
-    assert!(told.contains("MR3127") && told.contains("has been `orders.n_30d >= 2`") && told.contains("`version: 2`"), "{told}");
-    assert!(Project::load(dir.path()).unwrap().refused_changes().unwrap().iter().any(|one| one.code == "MR3127"));
+    assert!(
+        told.contains("MR3127")
+            && told.contains("has been `orders.n_30d >= 2`")
+            && told.contains("`version: 2`"),
+        "{told}"
+    );
+    assert!(
+        Project::load(dir.path()).unwrap().refused_changes().unwrap().iter().any(|one| one.code == "MR3127")
+    );
     assert_eq!(with("orders.n_30d >= 3", 2), Ok(()));
     assert_eq!(with("orders.n_30d >= 2", 1), Ok(()), "back to what it was");
     assert!(with("orders.n_30d >= 4", 2).unwrap_err().contains("`version: 3`"));
@@ -391,7 +474,9 @@ fn a_group_call_makes_a_membership_and_keeps_the_groups_traits() {
         project(dir.path(), partitions);
         let account = "{name: account, logicalType: string, required: true, classification: personal, customProperties: [{property: source, value: /groupId}, {property: identifier, value: account}]}";
         let of_traits = |name: &str| {
-            format!("{{name: {name}, logicalType: string, classification: personal, customProperties: [{{property: source, value: /traits/{name}}}]}}")
+            format!(
+                "{{name: {name}, logicalType: string, classification: personal, customProperties: [{{property: source, value: /traits/{name}}}]}}"
+            )
         };
         let accounts = contract(
             "accounts",
@@ -424,7 +509,11 @@ fn a_group_call_makes_a_membership_and_keeps_the_groups_traits() {
         assert_eq!((traits.members.len(), &traits.traits["plan"].value), (1, &json!("pro")));
         assert_eq!(traits.traits["city"].value, "Köln", "the account's, not anybody's");
         assert_eq!(house.profile(&all(), &user("bob"), "service").unwrap().traits["city"].value, "Ulm");
-        assert_eq!(house.profile(&all(), &user("ada"), "service").unwrap().members.len(), 2, "herself and her device");
+        assert_eq!(
+            house.profile(&all(), &user("ada"), "service").unwrap().members.len(),
+            2,
+            "herself and her device"
+        );
         let (_, values) = house.entity_features(&all(), &acme, "service", &["orders".into()]).unwrap();
         assert_eq!(values[0].get("n_30d"), Some(&feature::Value::Integer(3)));
         let why = house.explain_profile(&all(), &user("ada"), "service", None).unwrap();
@@ -434,9 +523,12 @@ fn a_group_call_makes_a_membership_and_keeps_the_groups_traits() {
         let then = house.count_segment(&all(), "loyal", Some(house.clock().settled())).unwrap();
         assert_eq!((count.n_profiles, count.n_of, then.n_profiles, then.n_of), (1, 2, 1, 2));
         // Without a person it says something of the account and puts nobody into it.
-        let nobodys = json!({"type": "group", "messageId": "g9", "groupId": "apex", "traits": {"plan": "free"}});
+        let nobodys =
+            json!({"type": "group", "messageId": "g9", "groupId": "apex", "traits": {"plan": "free"}});
         track(&house, &[nobodys]);
-        assert!(house.members_of(&all(), &id("account", "apex"), "service", None).unwrap().members.is_empty());
+        assert!(
+            house.members_of(&all(), &id("account", "apex"), "service", None).unwrap().members.is_empty()
+        );
         assert_eq!(house.count_segment(&all(), "loyal", None).unwrap().n_of, 2);
         for (entity, member, code) in [
             (id("acount", "acme"), user("ada"), "MR3107"),
@@ -511,11 +603,15 @@ fn live_counts_hold_whatever_happens() {
             belongs(&house, who);
         }
         // A house that is opened again knows the same.
-        let before: Vec<_> = ["loyal", "near", "best", "keen"].map(|name| house.segment_profiles(&all(), name, None).unwrap().1).into();
+        let before: Vec<_> = ["loyal", "near", "best", "keen"]
+            .map(|name| house.segment_profiles(&all(), name, None).unwrap().1)
+            .into();
         house.close();
         drop(house);
         let again = open(dir.path());
-        let after: Vec<_> = ["loyal", "near", "best", "keen"].map(|name| again.segment_profiles(&all(), name, None).unwrap().1).into();
+        let after: Vec<_> = ["loyal", "near", "best", "keen"]
+            .map(|name| again.segment_profiles(&all(), name, None).unwrap().1)
+            .into();
         assert_eq!(before, after);
         again.close();
     }

@@ -173,7 +173,7 @@ pub enum Command {
     /// What people said about purposes: recorded, asked for and confirmed, restricted, objected to, and proven.
     ///
     /// Example: maschinenraum consent --id email=a@example.org email_marketing withdrawn
-    Consent(crate::command::consent::Consent),
+    Consent(Box<crate::command::consent::Consent>),
     /// What a use case did: decisions by action and channel, cost, uplift against the holdout.
     ///
     /// Example: maschinenraum report next_order
@@ -266,6 +266,20 @@ pub enum Command {
     /// Example: maschinenraum segments count loyal --at 2026-03-01T00:00:00Z
     #[command(subcommand)]
     Segments(crate::command::segments::Segments),
+    /// Registers from what runs: processing activities, impact assessments, classes, annex IV, incidents, models; as Markdown,
+    /// HTML, PDF or JSON, in English or German.
+    ///
+    /// Example: maschinenraum register ropa --format pdf --lang de --out verzeichnis.pdf
+    Register(crate::command::registers::Register),
+    /// Impact assessments (GDPR article 35): which are due, and signing them.
+    #[command(subcommand)]
+    Dpia(crate::command::registers::Dpia),
+    /// Human oversight (AI Act article 14): stops a use case, lets it go on, approves or overrules a decision.
+    #[command(subcommand)]
+    Oversight(crate::command::registers::Oversight),
+    /// Incidents with their clocks: 72 hours of GDPR article 33, the days of AI Act article 73.
+    #[command(subcommand)]
+    Incident(crate::command::registers::Incidents),
     /// The log of privileged acts: listed, proven, verified, given to witnesses.
     ///
     /// Example: maschinenraum audit list --what key.

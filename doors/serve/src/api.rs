@@ -48,6 +48,7 @@ pub(crate) fn table(keeper: Arc<Keeper>) -> Table<Arc<Door>> {
     let table = crate::policies::routes(table);
     let table = crate::audit::routes(crate::erasing::routes(table));
     let table = crate::segments::routes(crate::merging::routes(table));
+    let table = crate::registers::routes(table);
     let table = crate::sources::routes(crate::captures::routes(crate::jobs::routes(table)));
     table
         .add(Spec::get("/", "about", "What this is.").gives::<health::Welcome>(), health::welcome)

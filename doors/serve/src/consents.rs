@@ -41,15 +41,21 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             read_consents,
         )
         .add(
-            post("/v1/consents/signals", "Records what a consent tool says: a TC string, Consent Mode, or both.")
-                .takes::<SignalsSaid>()
-                .gives::<SignalsRecorded>(),
+            post(
+                "/v1/consents/signals",
+                "Records what a consent tool says: a TC string, Consent Mode, or both.",
+            )
+            .takes::<SignalsSaid>()
+            .gives::<SignalsRecorded>(),
             signals,
         )
         .add(
-            post("/v1/consents/requests", "Double opt-in: records the question and gives the token to send, once.")
-                .takes::<ConsentSaid>()
-                .gives::<Requested>(),
+            post(
+                "/v1/consents/requests",
+                "Double opt-in: records the question and gives the token to send, once.",
+            )
+            .takes::<ConsentSaid>()
+            .gives::<Requested>(),
             request,
         )
         .add(
@@ -71,17 +77,23 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             restriction,
         )
         .add(
-            post("/v1/consents/objection", "Records an objection to direct marketing (Art. 21), or takes it back.")
-                .takes::<Ordered>()
-                .gives::<Recorded>(),
+            post(
+                "/v1/consents/objection",
+                "Records an objection to direct marketing (Art. 21), or takes it back.",
+            )
+            .takes::<Ordered>()
+            .gives::<Recorded>(),
             objection,
         )
         .add(
-            get("/v1/consents/history", "The proof of a consent (Art. 7(1)): every entry with what proves it.")
-                .query("kind", true, WHO.0)
-                .query("value", true, WHO.1)
-                .query("at", false, "As of this instant; now where it is left out.")
-                .gives::<crate::consent_history::History>(),
+            get(
+                "/v1/consents/history",
+                "The proof of a consent (Art. 7(1)): every entry with what proves it.",
+            )
+            .query("kind", true, WHO.0)
+            .query("value", true, WHO.1)
+            .query("at", false, "As of this instant; now where it is left out.")
+            .gives::<crate::consent_history::History>(),
             crate::consent_history::history,
         )
         .add(
@@ -505,8 +517,7 @@ async fn objection(
     order(door, caller, id, said, house::House::object, house::House::lift_objection).await
 }
 
-type Act =
-    fn(&house::House, &house::Identifier, &Order<'_>) -> Result<Vec<event::RecordId>, house::Error>;
+type Act = fn(&house::House, &house::Identifier, &Order<'_>) -> Result<Vec<event::RecordId>, house::Error>;
 
 async fn order(
     door: Arc<Door>,

@@ -19,6 +19,7 @@ use crate::keeper::Caller;
 use crate::people::Called;
 use crate::problem::Problem;
 use crate::refusal::Refusal;
+use crate::registers::Notice;
 
 /// Outcomes in one request.
 const MAX_OUTCOMES: usize = 1_000;
@@ -75,6 +76,9 @@ pub(crate) struct Decision {
     models: Vec<ModelUsed>,
     /// Where it lies in its partition of the journal.
     position: Option<u64>,
+    /// What must be shown to the person with it (AI Act article 50).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<Notice>,
 }
 
 /// A model that scored.
@@ -114,6 +118,7 @@ impl From<DecisionRecord> for Decision {
             reserved_until: record.reservation.map(|reservation| reservation.expires.to_string()),
             models: record.models.into_iter().map(ModelUsed::from).collect(),
             position: record.position.map(|position| position.0),
+            notices: Vec::new(),
         }
     }
 }
@@ -126,11 +131,14 @@ pub(crate) async fn decide(
     Sent(asked): Sent<DecisionAsked>,
 ) -> Result<Json<Decision>, Problem> {
     let decide = move |house: &Arc<house::House>| {
-        house.decide(&caller.principal, &asked.use_case, &asked.identifier.into(), &asked.context)
+        let identifier = asked.identifier.into();
+        let decided = house.decide(&caller.principal, &asked.use_case, &identifier, &asked.context)?;
+        let notices = crate::registers::notices(house, &decided.use_case)?;
+        Ok((decided, notices))
     };
-    let decided = door.ask(&id, decide).await?;
+    let (decided, notices) = door.ask(&id, decide).await?;
     door.gate.metrics.decided(&decided.use_case, &decided.chosen.action);
-    Ok(Json(decided.into()))
+    Ok(Json(Decision { notices, ..decided.into() }))
 }
 
 /// `GET /v1/decisions/{id}`

@@ -44,10 +44,14 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             show,
         )
         .add(
-            Spec::post("/v1/vault/rotate", "operations", "Makes root, bucket keys or master new, while it serves.")
-                .scope(Scope::Admin)
-                .takes::<RotationOrdered>()
-                .gives::<Rotated>(),
+            Spec::post(
+                "/v1/vault/rotate",
+                "operations",
+                "Makes root, bucket keys or master new, while it serves.",
+            )
+            .scope(Scope::Admin)
+            .takes::<RotationOrdered>()
+            .gives::<Rotated>(),
             rotate,
         )
 }

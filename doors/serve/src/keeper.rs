@@ -93,7 +93,11 @@ impl Keeper {
         }
         let Some(login) = &self.login else { return Ok(None) };
         let session = login.session(method, headers)?;
-        Ok(session.map(|session| Caller { principal: session.who, ends: Some(session.ends), key: session.id }))
+        Ok(session.map(|session| Caller {
+            principal: session.who,
+            ends: Some(session.ends),
+            key: session.id,
+        }))
     }
 
     /// Lets the holder of `secret` in for `scope`, once.

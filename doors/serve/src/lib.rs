@@ -47,6 +47,7 @@ mod problem;
 mod quality;
 mod rate;
 mod refusal;
+mod registers;
 mod routes;
 mod segments;
 mod server;
@@ -109,8 +110,7 @@ pub fn start(house: Arc<House>, settings: &Settings) -> Result<Running, Error> {
     let authenticate =
         move |secret: &str| authenticator.authenticate(secret).map_err(|error| (&error).into());
     let rates = Rates::new(settings.rate_per_second, settings.rate_burst);
-    let login =
-        login::Login::of(&house).map_err(|refused| Error::Login { reason: refused.to_string() })?;
+    let login = login::Login::of(&house).map_err(|refused| Error::Login { reason: refused.to_string() })?;
     let keeper = Arc::new(Keeper::new(Box::new(authenticate), rates).with_login(login));
     let table = api::table(Arc::clone(&keeper));
     let exporter = settings.otlp.as_deref().map(Exporter::start).transpose()?;

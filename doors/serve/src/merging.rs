@@ -33,10 +33,14 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             graph,
         )
         .add(
-            Spec::post("/v1/memberships", "people", "Somebody belongs to a household, an account; or no longer.")
-                .scope(Scope::Track)
-                .takes::<MembershipSaid>()
-                .gives::<MembershipRecorded>(),
+            Spec::post(
+                "/v1/memberships",
+                "people",
+                "Somebody belongs to a household, an account; or no longer.",
+            )
+            .scope(Scope::Track)
+            .takes::<MembershipSaid>()
+            .gives::<MembershipRecorded>(),
             belongs,
         )
         .add(
@@ -61,7 +65,10 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             features,
         );
     table
-        .add(by_hand("/v1/people/merge", "Two identifiers are one person, whatever links and limits say."), merge)
+        .add(
+            by_hand("/v1/people/merge", "Two identifiers are one person, whatever links and limits say."),
+            merge,
+        )
         .add(by_hand("/v1/people/unmerge", "Takes a merge back: both are as if it had never been."), unmerge)
         .add(one_by_hand("/v1/people/split", "Takes an identifier out of its profile."), split)
         .add(one_by_hand("/v1/people/rejoin", "Lets an identifier back in that was taken out."), rejoin)
@@ -125,28 +132,48 @@ impl From<house::Acted> for ActDone {
 
 type Done = Result<Json<ActDone>, Problem>;
 
-async fn merge(State(door): State<Arc<Door>>, caller: Caller, id: RequestId, Sent(pair): Sent<PairActed>) -> Done {
+async fn merge(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    id: RequestId,
+    Sent(pair): Sent<PairActed>,
+) -> Done {
     let act = move |house: &Arc<house::House>| {
         house.merge(&pair.a.into(), &pair.b.into(), caller.principal.name(), &pair.reference)
     };
     Ok(Json(door.ask(&id, act).await?.into()))
 }
 
-async fn unmerge(State(door): State<Arc<Door>>, caller: Caller, id: RequestId, Sent(pair): Sent<PairActed>) -> Done {
+async fn unmerge(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    id: RequestId,
+    Sent(pair): Sent<PairActed>,
+) -> Done {
     let act = move |house: &Arc<house::House>| {
         house.unmerge(&pair.a.into(), &pair.b.into(), caller.principal.name(), &pair.reference)
     };
     Ok(Json(door.ask(&id, act).await?.into()))
 }
 
-async fn split(State(door): State<Arc<Door>>, caller: Caller, id: RequestId, Sent(one): Sent<OneActed>) -> Done {
+async fn split(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    id: RequestId,
+    Sent(one): Sent<OneActed>,
+) -> Done {
     let act = move |house: &Arc<house::House>| {
         house.split(&one.identifier.into(), caller.principal.name(), &one.reference)
     };
     Ok(Json(door.ask(&id, act).await?.into()))
 }
 
-async fn rejoin(State(door): State<Arc<Door>>, caller: Caller, id: RequestId, Sent(one): Sent<OneActed>) -> Done {
+async fn rejoin(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    id: RequestId,
+    Sent(one): Sent<OneActed>,
+) -> Done {
     let act = move |house: &Arc<house::House>| {
         house.rejoin(&one.identifier.into(), caller.principal.name(), &one.reference)
     };

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http_body::Frame;
 use house::SegmentFormat;
+use http_body::Frame;
 use policy::Scope;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -38,10 +38,14 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             list,
         )
         .add(
-            Spec::get("/v1/profiles/{kind}/{value}/segments", "people", "To which segments a person belongs.")
-                .scope(Scope::Read)
-                .query("purpose", true, "For what they are read: segments of this purpose are asked.")
-                .gives::<SegmentsOf>(),
+            Spec::get(
+                "/v1/profiles/{kind}/{value}/segments",
+                "people",
+                "To which segments a person belongs.",
+            )
+            .scope(Scope::Read)
+            .query("purpose", true, "For what they are read: segments of this purpose are asked.")
+            .gives::<SegmentsOf>(),
             of,
         )
         .add(
@@ -52,12 +56,16 @@ pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
             count,
         )
         .add(
-            Spec::get("/v1/segments/{segment}/export", "segments", "Who belongs to a segment, a line a profile.")
-                .scope(Scope::Export)
-                .query("traits", false, "Traits beside each profile's pseudonym, with commas between; up to 50.")
-                .query("format", false, "`csv`, or `jsonl` unless said.")
-                .query("at", false, "Who belonged to it at this instant; traits are those of today.")
-                .gives_media("application/x-ndjson"),
+            Spec::get(
+                "/v1/segments/{segment}/export",
+                "segments",
+                "Who belongs to a segment, a line a profile.",
+            )
+            .scope(Scope::Export)
+            .query("traits", false, "Traits beside each profile's pseudonym, with commas between; up to 50.")
+            .query("format", false, "`csv`, or `jsonl` unless said.")
+            .query("at", false, "Who belonged to it at this instant; traits are those of today.")
+            .gives_media("application/x-ndjson"),
             export,
         )
 }
@@ -117,7 +125,11 @@ impl From<house::SegmentCount> for SegmentCounted {
     }
 }
 
-async fn list(State(door): State<Arc<Door>>, caller: Caller, id: RequestId) -> Result<Json<Segments>, Problem> {
+async fn list(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    id: RequestId,
+) -> Result<Json<Segments>, Problem> {
     let read = move |house: &Arc<house::House>| {
         let who = &caller.principal;
         let shown = |segment: &profile::Segment| {
@@ -239,9 +251,8 @@ async fn export(
         for profiles in profiles.chunks(PIECE) {
             let (caller, segment) = (caller.clone(), segment.clone());
             let (profiles, traits) = (profiles.to_vec(), traits.clone());
-            let rows = door.ask(&id, move |house| {
-                house.segment_rows(&caller.principal, &segment, &profiles, &traits)
-            });
+            let rows = door
+                .ask(&id, move |house| house.segment_rows(&caller.principal, &segment, &profiles, &traits));
             match rows.await {
                 Ok(rows) => rows.iter().for_each(|row| piece.push_str(&format.line(row))),
                 Err(problem) => {

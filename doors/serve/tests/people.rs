@@ -58,7 +58,9 @@ fn served() -> Served {
     write("contracts/people.yaml", &contract("people", "identify", "[user_id, device]", ""));
     write("contracts/accounts.yaml", &contract("accounts", "group", "[account]", ACCOUNT));
     let segment = |name: &str, purpose: &str, rule: &str| {
-        let text = format!("segment: {name}\nowner: Mara\ndescription: Some\npurpose: {purpose}\nrule: \"{rule}\"\n");
+        let text = format!(
+            "segment: {name}\nowner: Mara\ndescription: Some\npurpose: {purpose}\nrule: \"{rule}\"\n"
+        );
         write(&format!("segments/{name}.yaml"), &text);
     };
     segment("buyers", "analytics", "orders.n >= 1");
@@ -151,7 +153,9 @@ fn households_and_accounts_have_members() {
         let told = served.post("/v1/memberships", &said).json();
         assert_eq!(told["record"].as_str().unwrap().len(), 32, "{told}");
     }
-    let of = |purpose: &str| served.get(&format!("/v1/memberships?kind=household&value=h1&purpose={purpose}")).json();
+    let of = |purpose: &str| {
+        served.get(&format!("/v1/memberships?kind=household&value=h1&purpose={purpose}")).json()
+    };
     let found = of("analytics");
     assert_eq!((found["members"].as_array().unwrap().len(), &found["n_withheld"]), (2, &json!(0)));
     assert!(found["members"].as_array().unwrap().iter().any(|place| place["role"] == "adult"));
@@ -178,7 +182,10 @@ fn households_and_accounts_have_members() {
     let account = served.get("/v1/profiles/account/acme?purpose=analytics").json();
     assert_eq!(account["traits"]["city"]["value"], "Bonn");
     let person = served.get("/v1/profiles/user_id/c1?purpose=analytics").json();
-    assert_eq!((&person["traits"]["city"]["value"], person["members"].as_array().unwrap().len()), (&json!("Köln"), 2));
+    assert_eq!(
+        (&person["traits"]["city"]["value"], person["members"].as_array().unwrap().len()),
+        (&json!("Köln"), 2)
+    );
     served.close();
 }
 
@@ -191,7 +198,13 @@ fn segments_are_listed_counted_and_taken_out() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| (one["segment"].as_str().unwrap(), one["count"]["n_profiles"].clone(), one["count"]["n_of"].clone()))
+        .map(|one| {
+            (
+                one["segment"].as_str().unwrap(),
+                one["count"]["n_profiles"].clone(),
+                one["count"]["n_of"].clone(),
+            )
+        })
         .collect();
     assert_eq!(
         counts,
@@ -311,11 +324,26 @@ fn bad_input_is_refused_in_the_callers_words() {
     post("/v1/memberships", member(called("c1"), called("c2")), 404, "MR3107");
     post("/v1/memberships", member(home.clone(), home.clone()), 404, "MR3107");
     post("/v1/memberships", json!({"entity": home, "member": called("c1"), "belongs": "yes"}), 400, "MR7020");
-    post("/v1/memberships", json!({"entity": home, "member": called("c1"), "occurred_at": "soon"}), 400, "MR7020");
-    post("/v1/memberships", json!({"entity": home, "member": called("c1"), "occurred_at": "2999-01-01T00:00:00Z"}), 400, "MR3124");
+    post(
+        "/v1/memberships",
+        json!({"entity": home, "member": called("c1"), "occurred_at": "soon"}),
+        400,
+        "MR7020",
+    );
+    post(
+        "/v1/memberships",
+        json!({"entity": home, "member": called("c1"), "occurred_at": "2999-01-01T00:00:00Z"}),
+        400,
+        "MR3124",
+    );
     let features = |entity: &Value, purpose: &str, views: Value| json!({"entity": entity, "purpose": purpose, "views": views});
     post("/v1/memberships/features", features(&home, "analytics", json!(["orders"])), 404, "MR5041");
-    post("/v1/memberships/features", features(&json!({"kind": "club", "value": "h1"}), "analytics", json!(["orders"])), 404, "MR3107");
+    post(
+        "/v1/memberships/features",
+        features(&json!({"kind": "club", "value": "h1"}), "analytics", json!(["orders"])),
+        404,
+        "MR3107",
+    );
     post("/v1/memberships/features", features(&home, "analytics", json!("orders")), 400, "MR7020");
     post("/v1/memberships/features", features(&home, "analytics", json!(vec!["orders"; 101])), 400, "MR7020");
     assert_eq!(served.post("/v1/memberships", &member(home.clone(), called("c1"))).status, 200);
@@ -352,10 +380,15 @@ fn bad_input_is_refused_in_the_callers_words() {
         assert_eq!(code(&answer), fails(status, expected), "{path}: {}", answer.body);
     }
     let traits = vec!["city"; 51].join(",");
-    assert_eq!(code(&served.get(&format!("/v1/segments/buyers/export?traits={traits}"))), fails(400, "MR7031"));
+    assert_eq!(
+        code(&served.get(&format!("/v1/segments/buyers/export?traits={traits}"))),
+        fails(400, "MR7031")
+    );
 
     // Hostile and huge values are pseudonyms like any other; what is said of them is short and printable.
-    for value in ["🙂🇩🇪", "\u{202e}evil", "Robert'); DROP TABLE Students;--", "<script>alert(1)</script>", &long] {
+    for value in
+        ["🙂🇩🇪", "\u{202e}evil", "Robert'); DROP TABLE Students;--", "<script>alert(1)</script>", &long]
+    {
         let pair = json!({"a": called("c3"), "b": called(value), "reference": format!("{value}\n\u{1b}[2J")});
         assert_eq!(served.post("/v1/people/merge", &pair).status, 200, "{value}");
         let graph = served.get("/v1/profiles/user_id/c3/graph?purpose=analytics");

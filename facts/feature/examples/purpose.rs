@@ -49,7 +49,9 @@ fn view(contracts: &Contracts) -> View {
     for days in [1, 7, 30, 90, 365] {
         yaml.push_str(&format!("  - {{ name: n_{days}d, agg: count, window: {days}d }}\n"));
         for agg in ["sum", "mean", "max"] {
-            yaml.push_str(&format!("  - {{ name: {agg}_{days}d, agg: {agg}, of: total, window: {days}d }}\n"));
+            yaml.push_str(&format!(
+                "  - {{ name: {agg}_{days}d, agg: {agg}, of: total, window: {days}d }}\n"
+            ));
         }
     }
     let (view, findings) = View::parse(&yaml, "orders.yaml", contracts);
@@ -122,5 +124,8 @@ fn main() {
         list[list.len() / 2]
     };
     let (scan, check) = (median(&mut scans), median(&mut checks));
-    println!("{}", json!({"scan_ms": scan, "check_ms": check, "n_labels": N_LABELS, "n_subjects": N_SUBJECTS}));
+    println!(
+        "{}",
+        json!({"scan_ms": scan, "check_ms": check, "n_labels": N_LABELS, "n_subjects": N_SUBJECTS})
+    );
 }

@@ -14,8 +14,8 @@ mod incoming;
 mod json;
 mod judge;
 mod seen;
-mod signals;
 pub mod segment;
+mod signals;
 pub mod webhook;
 
 pub use accept::{Arrival, Counts, Intake, Outcome, open_part, owner, raw, reopen};

@@ -17,7 +17,9 @@ pub(crate) fn hear(signals: &Signals, incoming: &mut Incoming) {
     if signals.is_empty() || !matches!(incoming.origin, Origin::Call(_)) {
         return;
     }
-    let Some(consent) = incoming.raw.get("context").and_then(|context| context.get("consent")) else { return };
+    let Some(consent) = incoming.raw.get("context").and_then(|context| context.get("consent")) else {
+        return;
+    };
     let (mut words, mut notes): (Vec<Signalled>, Vec<(&'static str, String)>) = (Vec::new(), Vec::new());
     match consent.get("tcf") {
         None | Some(Value::Null) => {}
@@ -55,7 +57,11 @@ pub(crate) fn hear(signals: &Signals, incoming: &mut Incoming) {
     let said: Vec<Said> = said.collect();
     // What a category says by name, and what two tools say, is heard together: one no is a no.
     for word in said {
-        match incoming.consents.iter_mut().find(|known| known.purpose == word.purpose && known.channel.is_empty()) {
+        match incoming
+            .consents
+            .iter_mut()
+            .find(|known| known.purpose == word.purpose && known.channel.is_empty())
+        {
             Some(known) if known.granted && !word.granted => *known = word,
             Some(known) if known.granted == word.granted && known.tc_string.is_none() => *known = word,
             Some(_) => {}
@@ -63,5 +69,7 @@ pub(crate) fn hear(signals: &Signals, incoming: &mut Incoming) {
         }
     }
     let stream = incoming.origin.to_string();
-    incoming.notes.extend(notes.into_iter().map(|(code, what)| finding(code, Severity::Warning, &stream, what)));
+    incoming
+        .notes
+        .extend(notes.into_iter().map(|(code, what)| finding(code, Severity::Warning, &stream, what)));
 }

@@ -23,7 +23,9 @@ impl Identities {
             }
             if let Some(hand) = self.hands.get(subject)?.cloned() {
                 for other in hand.ever() {
-                    if self.hands.get(&other)?.is_some() && self.hands.update(&other, |h| h.forget(*subject))? {
+                    if self.hands.get(&other)?.is_some()
+                        && self.hands.update(&other, |h| h.forget(*subject))?
+                    {
                         self.hands.remove(&other);
                     }
                 }
@@ -59,7 +61,9 @@ impl Identities {
         let mut n_rows = 0;
         if let Some(belongs) = self.belongs.get(&subject)?.cloned() {
             for entity in belongs.keys() {
-                if self.entities.get(entity)?.is_some() && self.entities.update(entity, |e| e.forget(subject))? {
+                if self.entities.get(entity)?.is_some()
+                    && self.entities.update(entity, |e| e.forget(subject))?
+                {
                     self.entities.remove(entity);
                 }
             }

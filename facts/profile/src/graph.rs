@@ -157,7 +157,8 @@ impl Component {
     /// What is left without some members: the parts that links still hold together, one of a single member each where
     /// nothing does.
     pub(crate) fn without(&self, gone: &BTreeSet<Subject>) -> Vec<Component> {
-        let mut left: BTreeSet<Subject> = self.members.keys().filter(|m| !gone.contains(m)).copied().collect();
+        let mut left: BTreeSet<Subject> =
+            self.members.keys().filter(|m| !gone.contains(m)).copied().collect();
         let mut parts = Vec::new();
         while let Some(first) = left.pop_first() {
             let part = self.part(first, None, gone);

@@ -174,7 +174,10 @@ fn what_is_said_again_is_so_since_it_was_said_first() {
     assert_eq!([since(&records, 0), since(&records, 300), since(&records, 900)], [Some(0); 3]);
     records.push(belongs("h1", "u1", false, 600, 600));
     records.extend((700..900).map(|n| belongs("h1", "u1", true, n, n)));
-    assert_eq!([since(&records, 300), since(&records, 650), since(&records, 999)], [Some(0), None, Some(700)]);
+    assert_eq!(
+        [since(&records, 300), since(&records, 650), since(&records, 999)],
+        [Some(0), None, Some(700)]
+    );
 }
 
 #[test]

@@ -193,7 +193,8 @@ impl Fold<Record> for MembershipFold {
             role: said.role.map(Into::into),
         };
         let places = tables.belongs.get(&member)?;
-        let is_everywhere = places.is_some_and(|all| all.len() >= MOST_ENTITIES && !all.contains_key(&entity));
+        let is_everywhere =
+            places.is_some_and(|all| all.len() >= MOST_ENTITIES && !all.contains_key(&entity));
         let is_in = tables.entities.update(&entity, |found| {
             if found.kind.is_empty() {
                 found.kind = said.entity.kind.as_str().into();

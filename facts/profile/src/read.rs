@@ -315,7 +315,8 @@ mod tests {
     #[test]
     fn decisions_and_training_take_traits_for_inputs_and_need_every_member() {
         let traits = traits(&[("u1", 5, json!({"city": "Köln"})), ("a1", 9, json!({"city": "Bonn"}))]);
-        let read = |grant: &Grant, members: &[Subject]| inputs(grant, members, &traits, &Precedence::default());
+        let read =
+            |grant: &Grant, members: &[Subject]| inputs(grant, members, &traits, &Precedence::default());
         let both = [subject("a1"), subject("u1")];
         for action in [Action::Decide, Action::Train, Action::ReadFeatures, Action::Export] {
             let inputs = read(&grant(action, &["u1", "a1"]), &both).unwrap();

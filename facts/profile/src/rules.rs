@@ -94,7 +94,9 @@ impl Rules {
                 return bad("entities".into(), &format!("`{kind}` is no type: up to 64 of a-z, 0-9 and _"));
             }
             if self.priority.contains(kind) || self.limits.contains_key(kind) || kind == USER_ID {
-                let why = format!("`{kind}` cannot be an entity and, in `priority` or `limits`, a person's identifier");
+                let why = format!(
+                    "`{kind}` cannot be an entity and, in `priority` or `limits`, a person's identifier"
+                );
                 return bad("entities".into(), &why);
             }
             if !entities.insert(kind) {

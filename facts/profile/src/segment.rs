@@ -194,7 +194,9 @@ fn short(text: &str) -> String {
 fn said(rule: &str, problem: Problem) -> String {
     match problem {
         Problem::Syntax(what) => format!("the rule `{}` cannot be read: {what}", short(rule)),
-        Problem::Undeclared(name) => format!("`{}` is none of `view.feature`, `trait.name` and `segment.name`", short(&name)),
+        Problem::Undeclared(name) => {
+            format!("`{}` is none of `view.feature`, `trait.name` and `segment.name`", short(&name))
+        }
     }
 }
 
@@ -235,7 +237,11 @@ mod tests {
         let fingerprint = |yaml: &str| Segment::parse(yaml, "f").unwrap().fingerprint();
         assert_ne!(fingerprint(yaml), fingerprint(&other));
         assert_ne!(fingerprint(yaml), fingerprint(&version));
-        assert_eq!(fingerprint(yaml), fingerprint(&yaml.replace("n > 5", "n  >  5")), "not how it is written");
+        assert_eq!(
+            fingerprint(yaml),
+            fingerprint(&yaml.replace("n > 5", "n  >  5")),
+            "not how it is written"
+        );
     }
 
     #[test]

@@ -8,7 +8,9 @@ mod instant;
 mod record;
 mod wire;
 
-pub use id::{BatchId, ParseIdError, Partition, Position, RecordId, SourceName, StreamName, Subject, Version};
+pub use id::{
+    BatchId, ParseIdError, Partition, Position, RecordId, SourceName, StreamName, Subject, Version,
+};
 pub use instant::{Instant, ParseInstantError, ParseSpanError, Span};
 pub use record::{Cell, Payload, Record};
 pub use wire::{Error, WIRE_VERSION, decode, encode, encode_into};

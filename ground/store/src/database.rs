@@ -241,7 +241,8 @@ mod tests {
         let db = Database::open(dir.path(), 8 << 20).unwrap();
         let value = b"a value that nothing else holds".to_vec();
         let other = b"another that is kept all the while".to_vec();
-        db.write(vec![(b"k".to_vec(), Some(value.clone())), (b"o".to_vec(), Some(other.clone()))], true).unwrap();
+        db.write(vec![(b"k".to_vec(), Some(value.clone())), (b"o".to_vec(), Some(other.clone()))], true)
+            .unwrap();
         db.write(vec![(b"k".to_vec(), None)], true).unwrap();
         db.compact().unwrap();
         assert_eq!(db.get(b"k").unwrap(), None);

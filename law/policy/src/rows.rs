@@ -30,7 +30,8 @@ impl RowBits {
             subjects.sort_unstable();
             subjects.dedup();
         }
-        let mut bits = Self { purposes: Vec::new(), words: vec![0; subjects.len()].into(), subjects: subjects.into() };
+        let mut bits =
+            Self { purposes: Vec::new(), words: vec![0; subjects.len()].into(), subjects: subjects.into() };
         for grant in grants {
             let purpose = bits.place_of(grant.purpose()).unwrap_or_else(|| {
                 bits.purposes.push(grant.purpose().into());

@@ -136,7 +136,9 @@ pub enum Error {
         subject: Subject,
     },
     /// MR3305, explained in docs/errors/MR3305.md
-    #[error("MR3305: the renewal of keys was cut off at step {step}; it is completed when the vault is opened again")]
+    #[error(
+        "MR3305: the renewal of keys was cut off at step {step}; it is completed when the vault is opened again"
+    )]
     CutOff {
         /// Which step was to come.
         step: u32,

@@ -160,7 +160,8 @@ impl Master {
             _ => {
                 return Err(Error::NoMaster {
                     place: "the settings".into(),
-                    why: "`passphrase:file:PATH` or `passphrase:env:NAME` is expected, not the passphrase".into(),
+                    why: "`passphrase:file:PATH` or `passphrase:env:NAME` is expected, not the passphrase"
+                        .into(),
                 });
             }
         };

@@ -204,7 +204,9 @@ impl Tree {
     pub(crate) fn erasure_of(&self, subject: Subject) -> Result<Option<Erasure>, Error> {
         let Some(row) = self.erased.get(subject.as_bytes())? else { return Ok(None) };
         let erasure = Erasure::decode(&row);
-        erasure.map(Some).ok_or_else(|| Error::damaged(format!("the erasure of subject {subject} is changed")))
+        erasure
+            .map(Some)
+            .ok_or_else(|| Error::damaged(format!("the erasure of subject {subject} is changed")))
     }
 
     /// Visits every erasure, by subject.
@@ -328,11 +330,7 @@ impl Tree {
                 let keeper = self.keeper.lock();
                 let root = &keeper.root;
                 let wrapped = root.key.wrap(&next.key, &aad("bucket", &id, next.epoch, root.epoch))?;
-                batch.insert(
-                    &self.tree,
-                    node_key("bucket", &id),
-                    node_row(next.epoch, root.epoch, &wrapped),
-                );
+                batch.insert(&self.tree, node_key("bucket", &id), node_row(next.epoch, root.epoch, &wrapped));
             }
             renewed.insert(number, next);
         }

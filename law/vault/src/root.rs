@@ -237,9 +237,8 @@ mod tests {
         let mut anchor = anchor(dir.path());
         let root = random_root(1).unwrap();
         let file = RootFile::wrap(&master(), Some(&anchor), &[&root]).unwrap();
-        let code = |anchor: &Anchor| {
-            file.unwrap(&path, &master(), Some(anchor), 1).err().map(|error| error.code())
-        };
+        let code =
+            |anchor: &Anchor| file.unwrap(&path, &master(), Some(anchor), 1).err().map(|error| error.code());
         assert_eq!(code(&anchor), None);
         anchor.entries = vec![(2, Key::from_bytes([8; 32]))];
         assert_eq!(code(&anchor), Some("MR3301"));

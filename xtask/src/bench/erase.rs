@@ -18,7 +18,12 @@ pub fn items() -> Vec<Item> {
             bar: "≤ 100 ms, ≤ 5 s",
             run: one,
         },
-        Item { id: "erase-batch", title: "10,000 of 1 M subjects erased in one batch", bar: "≤ 60 s", run: batch },
+        Item {
+            id: "erase-batch",
+            title: "10,000 of 1 M subjects erased in one batch",
+            bar: "≤ 60 s",
+            run: batch,
+        },
         Item {
             id: "rotate",
             title: "root, 1,024 bucket keys and master made new three times over 1 M subjects while two threads read features",
@@ -46,7 +51,8 @@ fn number(place: &Place, key: &str) -> Result<f64> {
 
 fn run(place: &Place) -> Result<Value> {
     let folder = super::folder(place, "erase")?;
-    let mut command = place.cargo(&["run", "--release", "--quiet", "--package", "house", "--example", "erasure", "--"]);
+    let mut command =
+        place.cargo(&["run", "--release", "--quiet", "--package", "house", "--example", "erasure", "--"]);
     let output = command.arg("million").arg(&folder).stderr(Stdio::inherit()).output();
     let output = output.context("cargo does not start")?;
     if !output.status.success() {

@@ -63,7 +63,8 @@ fn decisions(place: &Place) -> Result<Figure> {
         number(&theirs, "per_second")?,
         number(&theirs, "batched_per_second")?,
     );
-    let text = if is_valid { text } else { format!("{text}; CEDAR'S VALIDATOR REFUSES THE SCHEMA OR THE POLICIES") };
+    let text =
+        if is_valid { text } else { format!("{text}; CEDAR'S VALIDATOR REFUSES THE SCHEMA OR THE POLICIES") };
     Ok(Figure { text, holds: anew >= 15_000.0 && n_different == 0.0 && is_valid })
 }
 
@@ -71,6 +72,9 @@ fn purpose(place: &Place) -> Result<Figure> {
     let said = example(place, "feature", "purpose", &[])?;
     let (scan, check) = (number(&said, "scan_ms")?, number(&said, "check_ms")?);
     let overhead = 100.0 * check / scan;
-    let text = format!("{overhead:.1} %: {check:.0} ms beside {scan:.0} ms for {:.0} labels", number(&said, "n_labels")?);
+    let text = format!(
+        "{overhead:.1} %: {check:.0} ms beside {scan:.0} ms for {:.0} labels",
+        number(&said, "n_labels")?
+    );
     Ok(Figure { text, holds: overhead <= 5.0 })
 }

@@ -1,6 +1,7 @@
 //! The law's items: what is permitted, forgotten and proven, and what an outsider can verify of it.
 
 mod audit;
+mod behaviours;
 mod consent;
 mod erasing;
 mod login;
@@ -17,7 +18,15 @@ use crate::table::Item;
 
 /// In the order of the acceptance list.
 pub fn items() -> Vec<Item> {
-    vec![erasing::ITEM, audit::ITEM, login::ITEM, consent::LEDGER, consent::WITHDRAWAL, retraining::ITEM]
+    vec![
+        behaviours::ITEM,
+        erasing::ITEM,
+        audit::ITEM,
+        login::ITEM,
+        consent::LEDGER,
+        consent::WITHDRAWAL,
+        retraining::ITEM,
+    ]
 }
 
 /// An empty folder for what an item leaves behind; what an earlier run left is removed.

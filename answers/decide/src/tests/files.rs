@@ -39,9 +39,17 @@ fn segments_are_inputs_under_the_name_that_conditions_use() {
     let use_case = UseCase::parse(&declared, "u.yaml").unwrap();
     assert_eq!(use_case.segments().collect::<Vec<_>>(), ["loyal", "near"]);
     assert!(use_case.inputs.iter().any(|input| input.name == "segment.loyal"));
-    assert_eq!(use_case.features().count(), crate::testing::use_case().features().count(), "they are no features");
+    assert_eq!(
+        use_case.features().count(),
+        crate::testing::use_case().features().count(),
+        "they are no features"
+    );
     check("  traits: [country]", "  traits: [country]\n  segments: [loyal, loyal]", &["names `loyal` twice"]);
-    check("  traits: [country]", "  traits: [country, segment.loyal]\n  segments: [loyal]", &["declared twice"]);
+    check(
+        "  traits: [country]",
+        "  traits: [country, segment.loyal]\n  segments: [loyal]",
+        &["declared twice"],
+    );
     check("  traits: [country]", "  traits: [country]\n  segments: loyal", &["`segments` of `inputs`"]);
 }
 

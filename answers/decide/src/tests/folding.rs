@@ -191,4 +191,3 @@ fn a_flood_of_outcomes_ends() {
     }
     assert_eq!(house.codes(), ["MR5024"]);
 }
-

@@ -121,7 +121,9 @@ impl House {
         let subject = self.vault().pseudonym(kind, value);
         let standing = self.standing(subject)?;
         match standing.as_ref().and_then(|standing| standing.objected()) {
-            Some(mark) => Err(policy::Denied::Objected { subject, purpose: purpose.to_owned(), at: mark.at }.into()),
+            Some(mark) => {
+                Err(policy::Denied::Objected { subject, purpose: purpose.to_owned(), at: mark.at }.into())
+            }
             None => Ok(()),
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use event::{Cell, Instant, Record, RecordId, Subject};
 use policy::{
-    CELL_SCHEMA, CONSENTS, Consent, ConsentGiven, ConsentRefused, ConsentView, EVIDENCE, LegalBasis, Signalled,
-    Status, TC_STRING,
+    CELL_SCHEMA, CONSENTS, Consent, ConsentGiven, ConsentRefused, ConsentView, EVIDENCE, LegalBasis,
+    Signalled, Status, TC_STRING,
 };
 use serde_json::json;
 
@@ -83,6 +83,9 @@ impl Word {
     }
 }
 
+/// What a signal came to: its purpose, what was said, and the record that says it.
+type Recorded = (String, Status, RecordId);
+
 impl House {
     /// Records what a person said about a purpose; durable and folded when this returns.
     ///
@@ -133,10 +136,16 @@ impl House {
         // The subject has a key from its first record on: later records about it are sealed under it.
         self.vault().ensure(&[subject])?;
         let id = word_id(subject, &given, at);
-        self.audit_consent("consent.record", by, subject, id, json!({
-            "purpose": given.purpose, "status": given.status, "channel": given.channel,
-            "notice": given.notice_version, "notice_sha256": given.notice_hash,
-        }))?;
+        self.audit_consent(
+            "consent.record",
+            by,
+            subject,
+            id,
+            json!({
+                "purpose": given.purpose, "status": given.status, "channel": given.channel,
+                "notice": given.notice_version, "notice_sha256": given.notice_hash,
+            }),
+        )?;
         let flight = self.clock().arrive();
         let mut record = system_record(CONSENTS, subject, id, Some(at), &flight, given.to_payload());
         self.seal_proofs(&mut record, subject, evidence.as_deref(), tc_string.as_deref())?;
@@ -157,16 +166,24 @@ impl House {
             return Err(policy::Denied::UnknownPurpose { purpose, known }.into());
         }
         let short = |text: &str| text.chars().take(64).flat_map(char::escape_debug).collect::<String>();
-        let refuse = |field, value: &str, reason| ConsentRefused::Field { field, value: short(value), reason };
+        let refuse =
+            |field, value: &str, reason| ConsentRefused::Field { field, value: short(value), reason };
         let is_name = |text: &str| {
-            text.len() <= 32 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
+            text.len() <= 32
+                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b))
         };
         if !is_name(&word.channel) {
-            return Err(refuse("channel", &word.channel, "small letters, digits, `_` and `-`, 32 at most").into());
+            return Err(
+                refuse("channel", &word.channel, "small letters, digits, `_` and `-`, 32 at most").into()
+            );
         }
-        let is_locale = |text: &str| text.len() <= 35 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        let is_locale = |text: &str| {
+            text.len() <= 35 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+        };
         if !is_locale(&word.locale) {
-            return Err(refuse("locale", &word.locale, "a language tag like `de` or `de-AT` is expected").into());
+            return Err(
+                refuse("locale", &word.locale, "a language tag like `de` or `de-AT` is expected").into()
+            );
         }
         let hash = word.notice_hash.strip_prefix("sha256:").unwrap_or(&word.notice_hash).to_lowercase();
         if !hash.is_empty() && (hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit())) {
@@ -179,7 +196,9 @@ impl House {
             // Not quoted: it may say who.
             let most = if field == "evidence" { MAX_EVIDENCE } else { policy::tcf::MAX_BYTES };
             if text.as_ref().is_some_and(|text| text.len() > most) {
-                return Err(ConsentRefused::Field { field, value: "…".into(), reason: "it is too long" }.into());
+                return Err(
+                    ConsentRefused::Field { field, value: "…".into(), reason: "it is too long" }.into()
+                );
             }
         }
         if word.valid_until.zip(word.valid_from).is_some_and(|(until, from)| until <= from) {
@@ -240,7 +259,7 @@ impl House {
         notice_version: &str,
         at: Option<Instant>,
         by: &str,
-    ) -> Result<(Vec<(String, Status, RecordId)>, Vec<String>), Error> {
+    ) -> Result<(Vec<Recorded>, Vec<String>), Error> {
         let signals = crate::consenting::signals(&self.settings().consent);
         let mut said = match tc_string {
             Some(text) => signals.tcf(text)?,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use event::{Instant, Position, Record, RecordId, Subject};
 use policy::{
-    Act, Action, AsOf, CELL_SCHEMA, CONSENTS, ConsentView as _, EVIDENCE, Entry, Grant, Mark, Principal, Proof,
-    Proven, TC_STRING,
+    Act, Action, AsOf, CELL_SCHEMA, CONSENTS, ConsentView as _, EVIDENCE, Entry, Grant, Mark, Principal,
+    Proof, Proven, TC_STRING,
 };
 use serde::Serialize;
 
@@ -157,7 +157,10 @@ impl House {
         // LAW 3: what is sealed is opened under a grant, and to prove is what this one is for.
         let grant =
             policy::authorize(principal, Action::Claims, purpose, &members.subjects, self, purposes, now)?;
-        self.audit(&audit::Act { subject: Some(subject), ..audit::Act::new("consent.show", principal.name()) })?;
+        self.audit(&audit::Act {
+            subject: Some(subject),
+            ..audit::Act::new("consent.show", principal.name())
+        })?;
         let at = at.unwrap_or(now);
         let mut as_of = AsOf::new(at);
         let mut entries = Vec::new();
@@ -178,7 +181,10 @@ impl House {
             let word = match weighed {
                 Ok(weighed) if weighed.by.is_some() => "allowed: granted".to_owned(),
                 Ok(_) => {
-                    format!("allowed: {}", purposes.basis(name).map(|basis| basis.as_str()).unwrap_or_default())
+                    format!(
+                        "allowed: {}",
+                        purposes.basis(name).map(|basis| basis.as_str()).unwrap_or_default()
+                    )
                 }
                 Err(denied) => format!("denied: {denied}"),
             };
@@ -208,10 +214,8 @@ impl House {
                 let Some((last, _)) = batch.last() else { break };
                 let is_done = last.0 + 1 >= end.0;
                 for (_, record) in batch {
-                    let is_theirs =
-                        record.stream.as_str() == CONSENTS && members.contains(&record.subject);
-                    let undone =
-                        record.batch.is_some_and(|batch| self.composition().undone.contains(&batch));
+                    let is_theirs = record.stream.as_str() == CONSENTS && members.contains(&record.subject);
+                    let undone = record.batch.is_some_and(|batch| self.composition().undone.contains(&batch));
                     if is_theirs && !undone && seen.insert(record.id) {
                         found.push((*record).clone());
                     }
@@ -287,8 +291,11 @@ impl House {
     fn find_in_log(&self, members: &[Subject], entries: &mut [HistoryEntry]) -> Result<(), Error> {
         let mut places: BTreeMap<RecordId, u64> = BTreeMap::new();
         for member in members {
-            let sought =
-                AuditSought { what: Some("consent.".to_owned()), subject: Some(*member), ..AuditSought::default() };
+            let sought = AuditSought {
+                what: Some("consent.".to_owned()),
+                subject: Some(*member),
+                ..AuditSought::default()
+            };
             for found in self.audit_entries(&sought, 10_000)? {
                 let detail = found.entry.as_ref().map(|entry| &entry.detail);
                 let one = detail.and_then(|detail| detail.get("record")).into_iter();

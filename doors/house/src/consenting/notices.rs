@@ -56,8 +56,10 @@ pub(crate) fn read_notices(files: Vec<(String, String)>, findings: &mut Vec<Find
                 continue;
             }
         };
-        let line = |needle: &str| text.lines().position(|line| line.starts_with(needle)).map_or(1, |at| at + 1);
-        let mut add = |code, needle: &str, what: String| findings.push(finding(code, &file, line(needle), what));
+        let line =
+            |needle: &str| text.lines().position(|line| line.starts_with(needle)).map_or(1, |at| at + 1);
+        let mut add =
+            |code, needle: &str, what: String| findings.push(finding(code, &file, line(needle), what));
         let bad = |text: &str| text.is_empty() || text.len() > 64 || text.contains(['@', '\n']);
         if bad(&read.notice) || bad(&read.version) {
             add("MR3520", "version", "name and version have 1 to 64 letters and no `@`".to_owned());

@@ -3,9 +3,7 @@
 
 use decide::OpenReservation;
 use event::{Cell, Instant, Record, RecordId, Subject};
-use policy::{
-    Action, CELL_SCHEMA, Consent, ConsentGiven, PROOFS, Proof, Proven, Reach, Status,
-};
+use policy::{Action, CELL_SCHEMA, Consent, ConsentGiven, PROOFS, Proof, Proven, Reach, Status};
 
 use crate::Error;
 use crate::clock::Flight;

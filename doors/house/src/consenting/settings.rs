@@ -65,7 +65,9 @@ pub(crate) fn check(settings: &Settings, notices: &Notices, findings: &mut Vec<F
     let tcf = &consent.tcf;
     for (ours, theirs) in tcf.purposes.iter().chain(&tcf.legitimate_interests) {
         if theirs.is_empty() || theirs.iter().any(|purpose| !(1..=24).contains(purpose)) {
-            add(format!("consent.tcf: `{ours}` must name purposes of the framework, 1 to 24 (1 to 11 are in use)"));
+            add(format!(
+                "consent.tcf: `{ours}` must name purposes of the framework, 1 to 24 (1 to 11 are in use)"
+            ));
         }
     }
     for (ours, theirs) in &consent.google {

@@ -102,7 +102,12 @@ impl House {
             Ok(())
         })?;
         let complete = n_gone == ordered.subjects.len();
-        Ok(receipt("state", complete, n_rows, "rows of profiles, links, features, decisions and refusals removed"))
+        Ok(receipt(
+            "state",
+            complete,
+            n_rows,
+            "rows of profiles, links, features, decisions and refusals removed",
+        ))
     }
 
     pub(super) fn vault_receipt(&self, ordered: &Ordered) -> Result<StoreReceipt, Error> {
@@ -120,7 +125,8 @@ impl House {
     pub(super) fn captures_receipt(&self) -> Result<StoreReceipt, Error> {
         let dir = self.layout().root().join("captures");
         let spools = std::fs::read_dir(&dir).into_iter().flatten().flatten();
-        let n = spools.filter(|file| file.path().extension().is_some_and(|e| e == "spool" || e == "tmp")).count();
+        let n =
+            spools.filter(|file| file.path().extension().is_some_and(|e| e == "spool" || e == "tmp")).count();
         let what = match n {
             0 => "no snapshot of a database waits to be taken in",
             _ => "snapshots of databases wait to be taken in and may hold them: erase again once they are",
@@ -134,7 +140,9 @@ impl House {
     }
 
     pub(super) fn audit_receipt(&self, act: RecordId) -> StoreReceipt {
-        let what = format!("the order is in the audit log (subject.erase); its leaf hashes no plain text, so it stays provable ({act})");
+        let what = format!(
+            "the order is in the audit log (subject.erase); its leaf hashes no plain text, so it stays provable ({act})"
+        );
         receipt("audit", true, 1, what)
     }
 }

@@ -29,7 +29,11 @@ impl House {
         self.layout().root().join("trained").join(artefact.to_string().replace(':', "-"))
     }
 
-    fn tags(&self, artefact: &ContentHash, subjects: impl Iterator<Item = Subject>) -> Result<BTreeSet<Tag>, Error> {
+    fn tags(
+        &self,
+        artefact: &ContentHash,
+        subjects: impl Iterator<Item = Subject>,
+    ) -> Result<BTreeSet<Tag>, Error> {
         let pseudonyms = self.vault().pseudonyms(&format!("trained/{artefact}"))?;
         let tag = |subject| {
             let text = pseudonyms.of(subject).to_string();
@@ -69,7 +73,8 @@ impl House {
     fn write_tags(&self, artefact: &ContentHash, tags: &BTreeSet<Tag>) -> Result<(), Error> {
         let file = self.trained_file(artefact);
         if let Some(folder) = file.parent() {
-            let told = |e: std::io::Error| Error::Directory { path: folder.to_path_buf(), reason: e.to_string() };
+            let told =
+                |e: std::io::Error| Error::Directory { path: folder.to_path_buf(), reason: e.to_string() };
             std::fs::create_dir_all(folder).map_err(told)?;
         }
         let mut out = MAGIC.to_vec();
@@ -110,7 +115,7 @@ impl House {
                     Some(mut tags) => {
                         let gone = self.tags(artefact, ordered.subjects.iter().copied())?;
                         let n = gone.iter().filter(|tag| tags.remove(*tag)).count() as u64;
-                        lists.push((artefact.clone(), tags));
+                        lists.push((*artefact, tags));
                         n
                     }
                 };

@@ -185,7 +185,8 @@ impl House {
             ("_profile".to_owned(), Shape::Cell(Cell::Text)),
             ("_at".to_owned(), Shape::Cell(Cell::Timestamp)),
         ];
-        let known = view.features().iter().filter(|feature| seen.sees_feature(purpose, &view, feature.name()));
+        let known =
+            view.features().iter().filter(|feature| seen.sees_feature(purpose, &view, feature.name()));
         members.extend(known.map(|feature| (feature.name().to_owned(), shape_of(feature))));
         let about =
             [("maschinenraum", format!("features {}", view.reference())), ("purpose", purpose.to_owned())];
@@ -216,7 +217,9 @@ impl House {
             Action::Export,
             &spec.purpose,
             profiles.values().map(|members| members.subjects.as_slice()),
-            &self.reading(self.project().seen.of_features(self.project(), spec.features.iter().map(String::as_str))),
+            &self.reading(
+                self.project().seen.of_features(self.project(), spec.features.iter().map(String::as_str)),
+            ),
             self.purposes(),
             self.clock().settled(),
         )?;

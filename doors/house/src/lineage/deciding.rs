@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::rows::Search;
 use crate::Error;
 use crate::house::House;
-use crate::segments::Needs;
 use crate::people::as_decide;
+use crate::segments::Needs;
 
 /// A decision and all that it was made from.
 #[derive(Clone, Debug, Serialize)]
@@ -184,7 +184,13 @@ impl House {
     ) -> Result<DecisionTrace, Error> {
         let decision = self.decision(principal, id)?;
         let (purpose, subject) = (&decision.purpose, decision.members.first().copied());
-        self.audit_look("decision.trace", principal, purpose, subject, serde_json::json!({ "decision": id }))?;
+        self.audit_look(
+            "decision.trace",
+            principal,
+            purpose,
+            subject,
+            serde_json::json!({ "decision": id }),
+        )?;
         // LAW 3: whose records went into a decision is read under a grant for its purpose.
         let now = self.clock().settled();
         let grant = policy::authorize(

@@ -70,7 +70,15 @@ pub(super) fn check(project: &Project, findings: &mut Vec<Finding>) {
     let mut told: BTreeSet<BTreeSet<String>> = BTreeSet::new();
     for segment in &project.segments {
         for name in segment.segments() {
-            check_use(project, name, &[&segment.purpose], "the segment is", &segment.file, "MR3122", findings);
+            check_use(
+                project,
+                name,
+                &[&segment.purpose],
+                "the segment is",
+                &segment.file,
+                "MR3122",
+                findings,
+            );
         }
         if let Err(Unmade::Circle(circle)) = Needs::of(project, [segment.name.as_str()])
             // Each circle once, whichever of its segments it is found from.

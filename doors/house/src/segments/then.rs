@@ -95,7 +95,11 @@ impl Then<'_> {
     }
 
     /// The traits that are needed, of each label's profile, by what was known then.
-    fn traits_then(&self, grant: &Grant, labels: &[Label<'_>]) -> Result<Vec<BTreeMap<String, Value>>, Error> {
+    fn traits_then(
+        &self,
+        grant: &Grant,
+        labels: &[Label<'_>],
+    ) -> Result<Vec<BTreeMap<String, Value>>, Error> {
         let mut found = vec![BTreeMap::new(); labels.len()];
         if self.needs.traits.is_empty() {
             return Ok(found);
@@ -199,7 +203,8 @@ impl<'p> Reading<'p> {
     }
 
     fn takes(&self, stream: &str) -> bool {
-        self.trait_streams.contains(stream) || self.builders.iter().any(|(view, _)| view.stream().as_str() == stream)
+        self.trait_streams.contains(stream)
+            || self.builders.iter().any(|(view, _)| view.stream().as_str() == stream)
     }
 
     fn take(&mut self, record: &Record, fields: &serde_json::Value) {
@@ -211,7 +216,8 @@ impl<'p> Reading<'p> {
         }
         if let (true, Some(all)) = (self.trait_streams.contains(record.stream.as_str()), fields.as_object()) {
             let needed = all.iter().filter(|(name, _)| self.needs.traits.contains(name.as_str()));
-            let needed: serde_json::Map<_, _> = needed.map(|(name, said)| (name.clone(), said.clone())).collect();
+            let needed: serde_json::Map<_, _> =
+                needed.map(|(name, said)| (name.clone(), said.clone())).collect();
             if !needed.is_empty() {
                 let record = Record { payload: event::Payload::default(), ..record.clone() };
                 self.said.push((record, needed.into()));

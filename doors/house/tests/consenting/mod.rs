@@ -203,8 +203,10 @@ pub fn track(house: &Arc<House>, calls: &[Value]) -> house::TrackReport {
 
 /// Somebody with an address, a number and two orders of the past.
 pub fn moves_in(house: &Arc<House>, who: &str) {
-    let traits = json!({"email": format!("{who}@example.org"), "phone": format!("+49 30 {who}"), "city": "Köln"});
-    let mut calls = vec![json!({"type": "identify", "messageId": format!("i-{who}"), "userId": who, "traits": traits})];
+    let traits =
+        json!({"email": format!("{who}@example.org"), "phone": format!("+49 30 {who}"), "city": "Köln"});
+    let mut calls =
+        vec![json!({"type": "identify", "messageId": format!("i-{who}"), "userId": who, "traits": traits})];
     for n in 1..=2 {
         calls.push(json!({
             "type": "track", "event": "Order Completed", "messageId": format!("o-{who}-{n}"), "userId": who,

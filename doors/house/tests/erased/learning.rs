@@ -75,7 +75,11 @@ pub fn learn(dir: &Path, partitions: u16) -> Learned {
         let who = n % 60;
         let day = (n / 60) * 7 + ((n / 60) * (n / 60) + who) % 5;
         let at = start + event::Span::from_secs(day * 86_400 + n);
-        csv += &format!("b{n},{},{at},{}\n", 500 + 37 * (n % 50), if who == 4 { "zoe".to_owned() } else { format!("n{who}") });
+        csv += &format!(
+            "b{n},{},{at},{}\n",
+            500 + 37 * (n % 50),
+            if who == 4 { "zoe".to_owned() } else { format!("n{who}") }
+        );
     }
     write(dir, "in/bought.csv", &csv);
     let house = open(dir).unwrap();

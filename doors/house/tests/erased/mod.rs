@@ -21,7 +21,8 @@ basis = "contract"
 basis = "consent"
 "#;
 
-const PURPOSES: &str = "{property: purposes, value: [{name: service, basis: contract}, {name: marketing, basis: consent}]}";
+const PURPOSES: &str =
+    "{property: purposes, value: [{name: service, basis: contract}, {name: marketing, basis: consent}]}";
 
 const ORDERS: &str = r#"
 apiVersion: v3.1.0
@@ -129,8 +130,12 @@ actions:
 ";
 
 /// What nobody may find again, of the person who is erased.
-pub const PLANTED: [&str; 4] =
-    ["zoe.planted@example.test", "Zoë Zzyzxova", "+49 170 99887766", "the canary sang at the harbour at midnight"];
+pub const PLANTED: [&str; 4] = [
+    "zoe.planted@example.test",
+    "Zoë Zzyzxova",
+    "+49 170 99887766",
+    "the canary sang at the harbour at midnight",
+];
 
 pub fn write(dir: &Path, path: &str, text: &str) {
     let path = dir.join(path);
@@ -214,7 +219,8 @@ pub fn neighbours() -> impl Iterator<Item = String> {
 /// What is seen of somebody: traits and features, as text.
 pub fn seen(house: &Arc<House>, who: &str) -> String {
     let profile = house.profile(&all(), &user(who), "service").unwrap();
-    let (_, values) = house.features(&all(), &user(who), "service", &["orders".into(), "visits".into()]).unwrap();
+    let (_, values) =
+        house.features(&all(), &user(who), "service", &["orders".into(), "visits".into()]).unwrap();
     let values: Vec<String> =
         values.iter().flat_map(|v| v.iter()).map(|(f, v)| format!("{}={v:?}", f.name())).collect();
     format!("{} {}", serde_json::to_string(&profile.traits).unwrap(), values.join(" "))
@@ -223,7 +229,10 @@ pub fn seen(house: &Arc<House>, who: &str) -> String {
 pub fn neighbours_are_there(house: &Arc<House>) {
     for who in neighbours() {
         let seen = seen(house, &who);
-        assert!(seen.contains(&format!("{who}@example.test")) && seen.contains("no interest"), "{who}: {seen}");
+        assert!(
+            seen.contains(&format!("{who}@example.test")) && seen.contains("no interest"),
+            "{who}: {seen}"
+        );
     }
     let refused = house.quarantine(None, 100).unwrap();
     assert_eq!(refused.len(), 12, "neighbours' refused records");

@@ -244,7 +244,8 @@ pub fn run(ctx: &Ctx, args: Consent) -> anyhow::Result<Code> {
         }
         What::Ask { identifier: id, purpose, days, shown } => {
             let word = shown.word(&purpose, Status::Granted);
-            let asked = house.request_consent(&identifier(&id)?, word, Span::from_days(i64::from(days)), &by)?;
+            let asked =
+                house.request_consent(&identifier(&id)?, word, Span::from_days(i64::from(days)), &by)?;
             out::say(&format!("valid until {}; it is shown once", asked.expires));
             if ctx.json {
                 out::json(&serde_json::json!({
@@ -259,16 +260,21 @@ pub fn run(ctx: &Ctx, args: Consent) -> anyhow::Result<Code> {
             out::line(&format!("confirmed: {record}"));
         }
         What::Signals { identifier: id, tcf, google, notice, at } => {
-            let google = google.map(|text| serde_json::from_str(&text).context("--google is no JSON")).transpose()?;
+            let google =
+                google.map(|text| serde_json::from_str(&text).context("--google is no JSON")).transpose()?;
             let (recorded, noticed) =
                 house.record_signals(&identifier(&id)?, tcf.as_deref(), google.as_ref(), &notice, at, &by)?;
             noticed.iter().for_each(|odd| out::say(odd));
             if recorded.is_empty() {
-                out::say("nothing is mapped to a purpose: [consent] of maschinenraum.toml says what signals mean");
+                out::say(
+                    "nothing is mapped to a purpose: [consent] of maschinenraum.toml says what signals mean",
+                );
             }
             let rows: Vec<Vec<String>> = recorded
                 .iter()
-                .map(|(purpose, status, record)| vec![purpose.clone(), status.as_str().to_owned(), record.to_string()])
+                .map(|(purpose, status, record)| {
+                    vec![purpose.clone(), status.as_str().to_owned(), record.to_string()]
+                })
                 .collect();
             out::table(&["purpose", "status", "record"], &rows);
         }
@@ -284,17 +290,24 @@ pub fn run(ctx: &Ctx, args: Consent) -> anyhow::Result<Code> {
         }
         What::Object(ordered) => {
             let (id, order) = ordered.parts(&by)?;
-            let records = if ordered.lift {
-                house.lift_objection(&id, &order)?
-            } else {
-                house.object(&id, &order)?
-            };
+            let records =
+                if ordered.lift { house.lift_objection(&id, &order)? } else { house.object(&id, &order)? };
             let what = if ordered.lift { "objection taken back" } else { "objection recorded" };
             out::line(&format!("{what}: {}", out::count(records.len(), "record")));
         }
-        What::SoftOptIn { identifier: id, purpose, channel, from_sale, similar_goods, not_objected, informed, source } => {
+        What::SoftOptIn {
+            identifier: id,
+            purpose,
+            channel,
+            from_sale,
+            similar_goods,
+            not_objected,
+            informed,
+            source,
+        } => {
             let facts = FourFacts { from_sale, similar_goods, not_objected, informed };
-            let record = house.record_soft_opt_in(&identifier(&id)?, &purpose, &channel, facts, &source, &by)?;
+            let record =
+                house.record_soft_opt_in(&identifier(&id)?, &purpose, &channel, facts, &source, &by)?;
             let all = from_sale && similar_goods && not_objected && informed;
             let said = if all { "all four facts" } else { "not all four facts: it allows nothing" };
             out::line(&format!("recorded ({said}): {record}"));
@@ -367,7 +380,12 @@ fn decode(ctx: &Ctx, text: &str) -> anyhow::Result<Code> {
     } else {
         out::line(&format!(
             "made {}, changed {}, by platform {} in {}, vendor list {}, policies {}",
-            said.created, said.updated, said.cmp_id, said.language, said.vendor_list_version, said.policy_version
+            said.created,
+            said.updated,
+            said.cmp_id,
+            said.language,
+            said.vendor_list_version,
+            said.policy_version
         ));
         out::line(&format!("purposes on consent: {:?}", said.purposes));
         out::line(&format!("purposes under legitimate interest: {:?}", said.legitimate_interests));
@@ -384,7 +402,9 @@ fn print(history: &ConsentHistory) {
         out::count(history.members.len(), "identifier"),
         history.at
     ));
-    for (name, mark) in [("restricted (Art. 18)", &history.restricted), ("objects (Art. 21)", &history.objected)] {
+    for (name, mark) in
+        [("restricted (Art. 18)", &history.restricted), ("objects (Art. 21)", &history.objected)]
+    {
         if let Some(mark) = mark {
             let ordered = &mark.ordered;
             out::line(&format!("{name} since {}: {} {}", mark.at, ordered.reason, ordered.reference));
@@ -413,7 +433,14 @@ fn entry_lines(entry: &HistoryEntry) -> Vec<String> {
     add("record", &entry.record.map(|record| record.to_string()).unwrap_or_default());
     add("source", &entry.source);
     let language = if entry.locale.is_empty() { String::new() } else { format!(" ({})", entry.locale) };
-    add("notice", &if entry.notice_version.is_empty() { language } else { format!("{}{language}", entry.notice_version) });
+    add(
+        "notice",
+        &if entry.notice_version.is_empty() {
+            language
+        } else {
+            format!("{}{language}", entry.notice_version)
+        },
+    );
     add("sha256", &entry.notice_hash);
     add("wording", entry.notice_text.as_deref().map(str::trim).unwrap_or_default());
     add("basis", entry.basis.map(|basis| basis.as_str()).unwrap_or_default());
@@ -430,7 +457,13 @@ fn entry_lines(entry: &HistoryEntry) -> Vec<String> {
     add("evidence", entry.evidence.as_deref().unwrap_or_default());
     add("tc string", entry.tc_string.as_deref().unwrap_or_default());
     if let Some(tcf) = &entry.tcf {
-        add("tcf", &format!("purposes {:?}, platform {}, list {}", tcf.purposes, tcf.cmp_id, tcf.vendor_list_version));
+        add(
+            "tcf",
+            &format!(
+                "purposes {:?}, platform {}, list {}",
+                tcf.purposes, tcf.cmp_id, tcf.vendor_list_version
+            ),
+        );
     }
     if let Some(ordered) = &entry.ordered {
         add("ordered by", &format!("{}: {} {}", ordered.by, ordered.reason, ordered.reference));
@@ -438,6 +471,9 @@ fn entry_lines(entry: &HistoryEntry) -> Vec<String> {
     if let Some(missing) = &entry.missing_facts {
         add("missing facts", &missing.join(", "));
     }
-    add("audit log", &entry.in_log.as_ref().map(|place| format!("entry {}", place.index)).unwrap_or_default());
+    add(
+        "audit log",
+        &entry.in_log.as_ref().map(|place| format!("entry {}", place.index)).unwrap_or_default(),
+    );
     lines
 }

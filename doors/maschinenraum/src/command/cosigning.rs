@@ -43,31 +43,35 @@ pub fn ask(house: &house::House, url: &str, key: &str) -> anyhow::Result<Code> {
             _ => {
                 let said = text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
                 let witness = witness.name().to_owned();
-                return Err(audit::Error::Witness { witness, why: format!("it answers {status}: {said}") }.into());
+                return Err(
+                    audit::Error::Witness { witness, why: format!("it answers {status}: {said}") }.into()
+                );
             }
         }
     }
     let witness = witness.name().to_owned();
-    Err(audit::Error::Witness { witness, why: format!("it goes on from {old} entries, and yet does not") }.into())
+    Err(audit::Error::Witness { witness, why: format!("it goes on from {old} entries, and yet does not") }
+        .into())
 }
 
 /// Is a witness.
 pub fn cosign(args: &AuditCosign) -> anyhow::Result<Code> {
     let seed = seed(&args.key_file)?;
     let me = Signer::witness(&args.name, &seed)?;
-    let Some(((request, state), log)) =
-        args.request.as_ref().zip(args.state.as_ref()).zip(args.log.as_ref())
+    let Some(((request, state), log)) = args.request.as_ref().zip(args.state.as_ref()).zip(args.log.as_ref())
     else {
         out::line(&me.verifier().to_string());
         return Ok(Code::Fine);
     };
     let log: Verifier = log.parse()?;
-    let text = std::fs::read_to_string(request).with_context(|| format!("cannot read `{}`", request.display()))?;
+    let text =
+        std::fs::read_to_string(request).with_context(|| format!("cannot read `{}`", request.display()))?;
     // A terminal's copy may have lost the last newline.
     let text = if text.ends_with('\n') { text } else { format!("{text}\n") };
     let request: witness::Request = text.parse()?;
     // One file for each log, named after its whole key.
-    let name: String = log.to_string().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name: String =
+        log.to_string().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let path = state.join(name);
     let last: Option<Checkpoint> = match std::fs::read_to_string(&path) {
         Ok(text) => Some(text.parse()?),
@@ -96,7 +100,8 @@ fn seed(path: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
     let at = || format!("cannot use `{}`", path.display());
     if !path.exists() {
         let fresh: [u8; 32] = vault::random()?;
-        let text: Zeroizing<String> = Zeroizing::new(fresh.iter().map(|byte| format!("{byte:02x}")).collect());
+        let text: Zeroizing<String> =
+            Zeroizing::new(fresh.iter().map(|byte| format!("{byte:02x}")).collect());
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -112,8 +117,9 @@ fn seed(path: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
     let mut bytes = Zeroizing::new([0; 32]);
     for (i, byte) in bytes.iter_mut().enumerate() {
         let pair = digits.get(2 * i..2 * i + 2).unwrap_or_default();
-        *byte = u8::from_str_radix(pair, 16)
-            .with_context(|| format!("`{}` is no seed: 64 hexadecimal digits are expected", path.display()))?;
+        *byte = u8::from_str_radix(pair, 16).with_context(|| {
+            format!("`{}` is no seed: 64 hexadecimal digits are expected", path.display())
+        })?;
     }
     Ok(bytes)
 }

@@ -28,7 +28,12 @@ pub fn of(command: &Command) -> Scope {
         | Command::Catalogue(_)
         | Command::Impact(_)
         | Command::Status => Scope::Read,
-        Command::Erase(_) | Command::Audit(_) => Scope::Protect,
+        Command::Erase(_)
+        | Command::Audit(_)
+        | Command::Register(_)
+        | Command::Dpia(_)
+        | Command::Oversight(_)
+        | Command::Incident(_) => Scope::Protect,
         // Whatever changes the house itself.
         _ => Scope::Admin,
     }

@@ -68,7 +68,9 @@ fn told(ctx: &Ctx, receipts: &Receipts) -> anyhow::Result<Code> {
         vec![store.store.clone(), done.to_owned(), store.n.to_string(), store.what.clone()]
     });
     out::table(&["store", "", "n", "what"], &rows.collect::<Vec<_>>());
-    out::say("copies of the keys from before open nothing now: make a new one with `maschinenraum vault copy`");
+    out::say(
+        "copies of the keys from before open nothing now: make a new one with `maschinenraum vault copy`",
+    );
     Ok(code)
 }
 

@@ -19,6 +19,7 @@ mod lineage;
 pub mod people;
 mod project;
 mod quality;
+pub mod registers;
 pub mod roles;
 mod running;
 pub mod segments;
@@ -61,7 +62,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Outcome { decision, kind, value_cents, at } => {
             decisions::outcome(&ctx, &decision, &kind, value_cents, at.as_deref())
         }
-        Command::Consent(args) => consent::run(&ctx, args),
+        Command::Consent(args) => consent::run(&ctx, *args),
         Command::Report { use_case, formula, until } => decisions::report(&ctx, &use_case, formula, until),
         Command::Export { claim } => decisions::export(&ctx, &claim),
         Command::Deliver => decisions::deliver(&ctx),
@@ -80,10 +81,14 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Features(args) => features::run(&ctx, &args),
         Command::People(args) => people::run(&ctx, &args),
         Command::Segments(args) => segments::run(&ctx, &args),
-        Command::Audit(args) => self::audit::run(&ctx, &args),
         Command::Erase(args) => erase::erase(&ctx, &args),
         Command::Retrain { dry_run } => erase::retrain(&ctx, dry_run),
         Command::Vault(args) => vault::run(&ctx, &args),
+        Command::Register(args) => registers::register(&ctx, &args),
+        Command::Dpia(args) => registers::dpia(&ctx, &args),
+        Command::Oversight(args) => registers::oversight(&ctx, &args),
+        Command::Incident(args) => registers::incidents(&ctx, &args),
+        Command::Audit(args) => self::audit::run(&ctx, &args),
         Command::Keys(args) => running::keys(&ctx, args),
         Command::Roles(args) => roles::run(&ctx, &args),
         Command::Status => running::status(&ctx),

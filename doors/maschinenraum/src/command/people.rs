@@ -262,7 +262,8 @@ fn together(
     views: &[String],
 ) -> anyhow::Result<(Instant, Vec<(String, feature::Value)>)> {
     let me = operator(&user());
-    let named = |view: &feature::View, feature: &feature::Feature| format!("{}.{}", view.name(), feature.name());
+    let named =
+        |view: &feature::View, feature: &feature::Feature| format!("{}.{}", view.name(), feature.name());
     let mut all = Vec::new();
     let Some(at) = at else {
         let (at, found) = house.entity_features(&me, entity, purpose, views)?;

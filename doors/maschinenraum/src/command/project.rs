@@ -76,7 +76,11 @@ pub fn check(ctx: &Ctx, files: &[String], most: usize) -> anyhow::Result<Code> {
     let (n_tests, n_asked, wrong) = project.test_policies();
     findings.extend(wrong);
     if n_tests > 0 {
-        judged.push(format!("{} of policies, {} asked", out::count(n_tests, "test"), out::count(n_asked, "question")));
+        judged.push(format!(
+            "{} of policies, {} asked",
+            out::count(n_tests, "test"),
+            out::count(n_asked, "question")
+        ));
     }
     for pair in files {
         let (stream, path) = pair.split_once('=').with_context(|| format!("`{pair}` is not STREAM=PATH"))?;
@@ -166,12 +170,16 @@ pub fn apply(ctx: &Ctx) -> anyhow::Result<Code> {
         return Ok(Code::Findings);
     }
     let house = ctx.open()?;
+    let blocked =
+        house.use_case_standings()?.into_iter().filter(|one| !one.may_decide && one.state.stop.is_none());
+    let blocked: Vec<String> = blocked.map(|one| format!("{} {}", one.code, one.why_not)).collect();
     let said = parts(house.project());
     let detail = serde_json::json!({ "in_force": said });
     house.audit(&::audit::Act { detail, ..::audit::Act::new("project.apply", &super::data::user()) })?;
     out::say(&format!("in force: {said}"));
+    blocked.iter().for_each(|why| out::say(why));
     house.close();
-    Ok(Code::Fine)
+    Ok(if blocked.is_empty() { Code::Fine } else { Code::Findings })
 }
 
 fn parts(project: &Project) -> String {

@@ -90,7 +90,14 @@ pub fn keys(ctx: &Ctx, args: Keys) -> anyhow::Result<Code> {
                     };
                     {
                         let role = key.role.clone().unwrap_or_default();
-                        vec![key.id.clone(), key.name.clone(), role, scopes.join(","), key.created.to_string(), state]
+                        vec![
+                            key.id.clone(),
+                            key.name.clone(),
+                            role,
+                            scopes.join(","),
+                            key.created.to_string(),
+                            state,
+                        ]
                     }
                 })
                 .collect();

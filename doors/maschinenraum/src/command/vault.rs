@@ -98,10 +98,14 @@ pub fn run(ctx: &Ctx, args: &Vault) -> anyhow::Result<Code> {
                     "root_epoch": done.root_epoch, "n_buckets": done.n_buckets, "n_rewrapped": done.n_rewrapped,
                 }))?;
             } else if let Rotation::Master(reference) = &what {
-                out::line(&format!("the master key is `{reference}` now: write that into [vault] of maschinenraum.toml"));
+                out::line(&format!(
+                    "the master key is `{reference}` now: write that into [vault] of maschinenraum.toml"
+                ));
             } else {
                 out::line(&format!("root {}; {} keys wrapped anew", done.root_epoch, done.n_rewrapped));
-                out::say("copies of the keys from before open nothing now: make a new one with `maschinenraum vault copy`");
+                out::say(
+                    "copies of the keys from before open nothing now: make a new one with `maschinenraum vault copy`",
+                );
             }
         }
         Vault::Copy { to } => {

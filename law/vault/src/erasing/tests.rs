@@ -128,7 +128,11 @@ fn cut_off_at_any_step_it_is_completed_by_the_next_opening() {
         let backup = place.dir.path().join("backup");
         vault.copy_to(&backup).unwrap();
         vault.stop_before(step);
-        assert_eq!(code(vault.erase(&[subject(3), subject(50)], at(5), act(1))), Some("MR3305"), "step {step}");
+        assert_eq!(
+            code(vault.erase(&[subject(3), subject(50)], at(5), act(1))),
+            Some("MR3305"),
+            "step {step}"
+        );
         // Whoever reads meanwhile is not disturbed.
         let left = readable(&vault, &cells);
         assert!(without(100, &[3, 50]).iter().all(|n| left.contains(n)), "step {step}");

@@ -54,7 +54,8 @@ struct Compared {
 fn ledger(place: &Place) -> Result<Figure> {
     place.data().context("no data")?;
     let strings = tests(place, &["--package", "policy", "--test", "tcf"])?;
-    let run = ["run", "--release", "--quiet", "--package", "policy", "--example", "histories", "--", HISTORIES];
+    let run =
+        ["run", "--release", "--quiet", "--package", "policy", "--example", "histories", "--", HISTORIES];
     let said: Said = printed(&mut place.cargo(&run))?;
     Ok(judge(strings, &said))
 }

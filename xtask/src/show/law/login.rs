@@ -88,7 +88,8 @@ fn run(place: &Place) -> Result<Figure> {
         ("another browser", &said.other_browser, "MR3412"),
         ("without a role", &said.stranger, "MR3414"),
     ];
-    let shown = refused.iter().map(|(what, code, _)| format!("{what} {}", code.as_deref().unwrap_or("let in")));
+    let shown =
+        refused.iter().map(|(what, code, _)| format!("{what} {}", code.as_deref().unwrap_or("let in")));
     let shown: Vec<String> = shown.collect();
     let mut text = format!("{name} in as {roles}; refused: {}", shown.join(", "));
     for odd in [said.error, said.entered_body].into_iter().flatten() {
