@@ -319,7 +319,10 @@ fn observe(cell: &mut Cell, plan: &Plan, bound: &Bound<'_>) {
         cell.delays.add((late.max(0) / 1_000_000) as f64);
         cell.n_over += u64::from(plan.latency.is_some_and(|latency| late > latency.micros()));
     }
-    cell.n_undeclared += u64::from(record.payload.cells.iter().any(|part| part.column.is_empty()));
+    let has_undeclared = record.payload.cells.iter().any(|part| part.column.is_empty());
+    cell.n_undeclared += u64::from(has_undeclared);
+    // What no contract had declared when it came is sealed in one part: a field that was declared since may lie in it.
+    let is_veiled = has_undeclared && record.contract != plan.contract.version;
     if cell.fields.len() < plan.fields.len() {
         cell.fields.resize_with(plan.fields.len(), FieldCell::default);
     }
@@ -337,9 +340,11 @@ fn observe(cell: &mut Cell, plan: &Plan, bound: &Bound<'_>) {
         }
         if let Some(value) = field.follow(bound.fields) {
             observe_value(seen, field, value);
+        } else if is_veiled {
+            seen.n_present += 1;
         }
     }
-    if plan.rules.contains(&How::Counted) {
+    if plan.rules.contains(&How::Counted) && !is_veiled {
         if cell.rules.len() < plan.rules.len() {
             cell.rules.resize(plan.rules.len(), 0);
         }

@@ -283,6 +283,13 @@ fn derived(house: Arc<House>) -> (Digest, String) {
     for stream in told["streams"].as_array_mut().unwrap() {
         stream["dimensions"].as_array_mut().unwrap().retain(|one| one["name"] != "timeliness");
         stream["promises"] = json!(null);
+        // What no contract had declared when it came lies sealed: quality, which is under nobody's key, counts it as there and
+        // does not look at it.
+        for field in stream["fields"].as_array_mut().unwrap() {
+            if field["field"] == "total" {
+                (field["n_distinct"], field["spread"], field["top"]) = (json!(null), json!(null), json!([]));
+            }
+        }
     }
     told["changes"].as_array_mut().unwrap().retain(|one| one["metric"] != "stale");
     let (state, n) = (house.layout().state(), house.n_partitions());

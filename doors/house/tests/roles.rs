@@ -211,6 +211,7 @@ fn roles_decide_before_anything_is_granted() {
     // LAW 10: what was denied is in the log, once, with how often.
     profile(&person("analyst"));
     house.close();
+    drop(house);
     let house = open(dir.path());
     let sought = AuditSought { what: Some("role.deny".to_owned()), ..AuditSought::default() };
     let entries = house.audit_entries(&sought, 100).unwrap();
@@ -243,6 +244,7 @@ fn a_key_has_a_role_and_a_project_has_policies() {
     assert!(lead.scopes().is_empty());
     let version = house.roles().version().to_owned();
     house.close();
+    drop(house);
 
     write(dir.path(), "policies/own.cedar", OWN);
     let house = open(dir.path());
@@ -259,6 +261,7 @@ fn a_key_has_a_role_and_a_project_has_policies() {
         "{error}"
     );
     house.close();
+    drop(house);
     // Open again with the same policies: nothing has changed.
     let house = open(dir.path());
     assert_eq!(house.audit_entries(&sought, 9).unwrap().len(), 1);

@@ -371,6 +371,7 @@ pub(crate) struct JudgeAsked {
 
 /// What became of rows.
 #[derive(Serialize, ToSchema)]
+#[schema(as = RowsJudged)]
 pub(crate) struct Judged {
     /// Rows judged.
     n_rows: usize,

@@ -281,7 +281,7 @@ fn each_route_wants_its_scope() {
         };
         assert_eq!(code(&ask(&others)), fails(403, "MR7023"), "{method} {path}");
         let answer = ask(&[needs]);
-        assert_ne!(answer.code(), "MR7023", "{method} {path}: {}", answer.body);
+        assert!(!answer.body.contains("MR7023"), "{method} {path}: {}", answer.body);
         let empty = body.is_some().then_some(&b"{}"[..]);
         assert_eq!(code(&served.ask(method, path, &[("authorization", "")], empty)), fails(401, "MR7021"));
     }
@@ -332,7 +332,7 @@ fn bad_input_is_refused_in_the_callers_words() {
     );
     post(
         "/v1/memberships",
-        json!({"entity": home, "member": called("c1"), "occurred_at": "2999-01-01T00:00:00Z"}),
+        json!({"entity": home, "member": called("c1"), "occurred_at": "2150-01-01T00:00:00Z"}),
         400,
         "MR3124",
     );
@@ -355,8 +355,8 @@ fn bad_input_is_refused_in_the_callers_words() {
         ("/v1/segments/none/export", 404, "MR3123"),
         ("/v1/segments/buyers%00/count", 404, "MR3123"),
         ("/v1/segments/..%2F..%2Fetc%2Fpasswd/export", 404, "MR3123"),
-        ("/v1/segments/buyers/count?at=2999-01-01T00:00:00Z", 400, "MR3124"),
-        ("/v1/segments/buyers/export?at=2999-01-01T00:00:00Z", 400, "MR3124"),
+        ("/v1/segments/buyers/count?at=2150-01-01T00:00:00Z", 400, "MR3124"),
+        ("/v1/segments/buyers/export?at=2150-01-01T00:00:00Z", 400, "MR3124"),
         ("/v1/segments/buyers/count?at=yesterday", 400, "MR7020"),
         ("/v1/segments/buyers/count?when=now", 400, "MR7031"),
         ("/v1/segments/buyers/count?at=a&at=b", 400, "MR7031"),
@@ -366,7 +366,7 @@ fn bad_input_is_refused_in_the_callers_words() {
         ("/v1/profiles/user_id/c1/graph", 400, "MR7031"),
         ("/v1/profiles/user_id/c1/graph?purpose=fun", 400, "MR3010"),
         ("/v1/profiles/user_id/c1/graph?purpose=personalisation", 403, "MR3013"),
-        ("/v1/profiles/user_id/c1/graph?purpose=analytics&at=2999-01-01T00:00:00Z", 400, "MR3124"),
+        ("/v1/profiles/user_id/c1/graph?purpose=analytics&at=2150-01-01T00:00:00Z", 400, "MR3124"),
         ("/v1/profiles/user_id/null/graph?purpose=analytics", 400, "MR7007"),
         ("/v1/profiles/user_id/c1/segments?purpose=fun", 400, "MR3010"),
         ("/v1/profiles/user_id/c1/segments", 400, "MR7031"),
@@ -374,7 +374,7 @@ fn bad_input_is_refused_in_the_callers_words() {
         ("/v1/memberships?kind=club&value=h1&purpose=analytics", 404, "MR3107"),
         ("/v1/memberships?kind=household&value=h1&purpose=fun", 400, "MR3010"),
         ("/v1/memberships?kind=household&value=h1&purpose=analytics&at=9", 400, "MR7020"),
-        ("/v1/memberships?kind=household&value=h1&purpose=analytics&at=2999-01-01T00:00:00Z", 400, "MR3124"),
+        ("/v1/memberships?kind=household&value=h1&purpose=analytics&at=2150-01-01T00:00:00Z", 400, "MR3124"),
     ] {
         let answer = served.get(path);
         assert_eq!(code(&answer), fails(status, expected), "{path}: {}", answer.body);
