@@ -350,8 +350,8 @@ fn latest(dir: &Path, verifier: &Verifier) -> Result<Option<Signed>, Error> {
     }
     let path = dir.join(CHECKPOINT);
     match std::fs::read_to_string(&path) {
-        // A power loss may leave an empty file; the other one counts.
-        Ok(note) if note.is_empty() && !found.is_empty() => {}
+        // A power loss may leave an empty file, which says as much as none; the other one counts.
+        Ok(note) if note.is_empty() => {}
         Ok(note) => found.push(Signed::open(&note, verifier)?),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(Error::reading(&path)(e)),
@@ -395,9 +395,7 @@ fn publish(dir: &Path, note: &str, at: Instant) -> Result<(), Error> {
         sync_dir(dir)?;
     }
     // The line counts; this one is for readers, and for them it is always whole.
-    let (path, beside) = (dir.join(CHECKPOINT), dir.join("checkpoint.tmp"));
-    std::fs::write(&beside, note).map_err(Error::writing(&beside))?;
-    std::fs::rename(&beside, &path).map_err(Error::writing(&path))
+    replace(&dir.join(CHECKPOINT), note.as_bytes())
 }
 
 /// Writes a file so that after a power loss it is either the old one or the new one.

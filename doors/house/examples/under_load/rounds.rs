@@ -116,7 +116,10 @@ fn wait_ready(trial: &Trial, round: u64, child: &mut Child) -> Result<()> {
         }
         if let Some(status) = child.try_wait()? {
             let told = std::fs::read_to_string(log(trial)).unwrap_or_default();
-            let said = told.lines().rfind(|line| line.starts_with("Error: ")).unwrap_or_default();
+            let is_why =
+                |line: &&str| line.starts_with("Error: ") || line.contains("MR") || line.contains("panicked");
+            let said: Vec<&str> = told.lines().filter(is_why).collect();
+            let said = said.get(said.len().saturating_sub(3)..).unwrap_or_default().join(" | ");
             bail!("round {round}: the house does not open again ({status}): {said}");
         }
         ensure!(
