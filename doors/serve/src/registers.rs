@@ -108,6 +108,7 @@ pub(crate) struct How {
 
 /// Why a person does something.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = WhyActed)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reason {
     /// Why; it is kept.
@@ -171,6 +172,7 @@ pub(crate) struct ClockTold {
 
 /// What must be shown to people with a decision (AI Act article 50).
 #[derive(Serialize, ToSchema)]
+#[schema(as = NoticeToShow)]
 pub(crate) struct Notice {
     /// Where the duty stands.
     article: &'static str,
