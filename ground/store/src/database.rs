@@ -50,6 +50,8 @@ impl Error {
     }
 }
 
+/// A key that no table has: to remove it changes nothing.
+const NOBODY: &[u8] = b"\xff\xff nobody";
 /// How long a compaction waits for what is in memory to be written.
 const FLUSHED: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -173,14 +175,7 @@ impl Database {
     pub fn compact(&self) -> Result<(), Error> {
         match &*self.backend {
             Backend::Disk { state, path, .. } => {
-                let engine = |source| Error::Engine { path: path.clone(), source };
-                state.rotate_memtable().map_err(engine)?;
-                // Written by a thread of the engine's own. Where it does not come to it, what is compacted is what it wrote so far.
-                let deadline = std::time::Instant::now() + FLUSHED;
-                while state.sealed_memtable_count() > 0 && std::time::Instant::now() < deadline {
-                    std::thread::sleep(std::time::Duration::from_millis(2));
-                }
-                state.major_compact().map_err(engine)
+                compact(state).map_err(|source| Error::Engine { path: path.clone(), source })
             }
             Backend::Memory(_) => Ok(()),
         }
@@ -193,6 +188,32 @@ impl Database {
             Backend::Memory(_) => 0,
         }
     }
+}
+
+/// Rewrites a keyspace without entries that were overwritten or removed, and lets go of the files it lay in.
+///
+/// # Errors
+/// Whatever the engine says; what was written stays written.
+pub fn compact(keyspace: &Keyspace) -> Result<(), fjall::Error> {
+    flush(keyspace)?;
+    keyspace.major_compact()?;
+    // What lay there before is kept for readers of a moment ago, until something newer is written.
+    flush(keyspace)
+}
+
+/// Has what is in memory written, and nothing kept that only readers of the past would see.
+fn flush(keyspace: &Keyspace) -> Result<(), fjall::Error> {
+    // The engine forgets what is older than its last step but one, and takes no step where nothing was written.
+    for _ in 0..2 {
+        keyspace.remove(NOBODY)?;
+    }
+    keyspace.rotate_memtable()?;
+    // Written by a thread of the engine's own. Where it does not come to it, what is compacted is what it wrote so far.
+    let deadline = std::time::Instant::now() + FLUSHED;
+    while keyspace.sealed_memtable_count() > 0 && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {

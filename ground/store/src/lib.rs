@@ -12,7 +12,7 @@ mod key;
 mod lately;
 mod table;
 
-pub use database::{Database, Error, Write};
+pub use database::{Database, Error, Write, compact};
 pub use digest::Digest;
 pub use fold::{Emissions, Fold};
 pub use key::Key;

@@ -37,8 +37,6 @@ use crate::{Error, Master};
 /// Buckets that are renewed in one batch: whoever needs a key for a new subject waits for no more.
 const CHUNK: usize = 16;
 const INTENT: &str = "intent";
-/// How long a compaction waits for what is in memory to be written.
-const FLUSHED: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// When keys were destroyed, by which act, and the newest epoch among them; 0 where there never was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,12 +233,7 @@ impl Tree {
     /// keys that are gone.
     pub(crate) fn compact(&self) -> Result<(), Error> {
         for keyspace in [&self.subjects, &self.tree, &self.erased] {
-            keyspace.rotate_memtable()?;
-            let deadline = std::time::Instant::now() + FLUSHED;
-            while keyspace.sealed_memtable_count() > 0 && std::time::Instant::now() < deadline {
-                std::thread::sleep(std::time::Duration::from_millis(2));
-            }
-            keyspace.major_compact()?;
+            store::compact(keyspace)?;
         }
         Ok(())
     }
