@@ -226,7 +226,8 @@ impl House {
                 Ok(weighed) if weighed.by_soft_opt_in => (true, "soft opt-in".to_owned(), None),
                 Ok(weighed) => {
                     let basis = purposes.basis(purpose).filter(|basis| *basis != LegalBasis::Consent);
-                    let reason = basis.map_or_else(|| "granted".to_owned(), basis_word);
+                    let reason =
+                        basis.map_or_else(|| "granted".to_owned(), |basis| basis.as_str().to_owned());
                     (true, reason, weighed.by)
                 }
                 Err(policy::Denied::Unreadable(error)) => return Err(error.into()),
@@ -333,10 +334,6 @@ pub(crate) fn models_of(use_case: &UseCase) -> Vec<&str> {
         }
     }
     models
-}
-
-fn basis_word(basis: LegalBasis) -> String {
-    serde_json::to_value(basis).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn input(name: &str, origin: Origin, value: Option<&Value>, personal: bool) -> Input {

@@ -1,6 +1,7 @@
 //! Every use case held against the rules: when the house opens, when a day begins, when something about it changed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use decide::UseCase;
 use event::{Instant, RecordId, Subject};
@@ -36,7 +37,7 @@ impl House {
                     tracing::warn!(code = refused.code(), %refused, "a use case may not begin");
                 }
             }
-            by_name.insert(use_case.name.clone(), found);
+            by_name.insert(use_case.name.clone(), Arc::new(found));
         }
         *self.register_desk.book.write() = book;
         let mut known = self.register_desk.known.write();
@@ -159,13 +160,13 @@ impl House {
     ///
     /// # Errors
     /// Whatever the state says.
-    pub(crate) fn assessment_of(&self, use_case: &UseCase) -> Result<Assessment, Error> {
+    pub(crate) fn assessment_of(&self, use_case: &UseCase) -> Result<Arc<Assessment>, Error> {
         let known = self.register_desk.known.read().by_name.get(&use_case.name).cloned();
         let unknown = || Error::Internal { reason: format!("use case `{}` was not assessed", use_case.name) };
         let mut known = known.ok_or_else(unknown)?;
         if known.classification.strictest() >= Class::High && !known.missing.is_empty() {
             let book = self.register_desk.book.read().clone();
-            known.missing = self.missing(&book, use_case, super::today(self.now()))?;
+            Arc::make_mut(&mut known).missing = self.missing(&book, use_case, super::today(self.now()))?;
         }
         Ok(known)
     }

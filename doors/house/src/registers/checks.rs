@@ -63,7 +63,7 @@ pub(crate) fn check(project: &Project, findings: &mut Vec<Finding>) {
 /// Article 30: a flow that the register could not show is an error.
 fn flows(project: &Project, use_case: &UseCase, say: &mut impl FnMut(&'static str, String)) {
     let known = project.settings.purposes.get(&use_case.purpose);
-    let said = word(use_case.legal_basis);
+    let said = use_case.legal_basis.as_str();
     if let Some(purpose) = known
         && purpose.basis != said
     {
@@ -173,7 +173,7 @@ fn decisive(use_case: &UseCase, say: &mut impl FnMut(&'static str, String)) {
             "MR3713",
             format!(
                 "its decisions weigh on people and `{}` is no ground of article 22(2): write `ai_act: {{review: before}}`",
-                word(use_case.legal_basis)
+                use_case.legal_basis.as_str()
             ),
         ),
         Review::None => say(
@@ -183,10 +183,6 @@ fn decisive(use_case: &UseCase, say: &mut impl FnMut(&'static str, String)) {
                 .to_owned(),
         ),
     }
-}
-
-fn word(basis: LegalBasis) -> String {
-    serde_json::to_value(basis).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn short(text: &str) -> String {

@@ -15,6 +15,7 @@ mod processing;
 mod settings;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use event::{Instant, Span};
 use parking_lot::RwLock;
@@ -41,7 +42,7 @@ pub(crate) struct Desk {
 #[derive(Default)]
 struct Known {
     day: Option<Instant>,
-    by_name: BTreeMap<String, Assessment>,
+    by_name: BTreeMap<String, Arc<Assessment>>,
 }
 
 /// The rule sets of this build and those of the project's `rules/*.yaml`.

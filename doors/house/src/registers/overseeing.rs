@@ -74,7 +74,7 @@ impl House {
             may_decide: refused.is_none(),
             why_not: refused.as_ref().map(ToString::to_string).unwrap_or_default(),
             code: refused.as_ref().map(Refusal::code).unwrap_or_default(),
-            assessment,
+            assessment: (*assessment).clone(),
             state,
         })
     }
@@ -128,7 +128,10 @@ impl House {
         let state = self.register_state(&use_case.name)?;
         let is_new = state.as_ref().is_none_or(|state| !state.runs(&found.hash));
         if is_new && register::activation(&found, state.as_ref()).is_ok() {
-            self.note_register(&Event::Activated { use_case: found.use_case, hash: found.hash }, None)?;
+            self.note_register(
+                &Event::Activated { use_case: found.use_case.clone(), hash: found.hash.clone() },
+                None,
+            )?;
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ impl House {
         for use_case in self.use_cases() {
             let state = self.register_state(&use_case.name)?.unwrap_or_default();
             let found = match at {
-                None => self.assessment_of(use_case)?,
+                None => (*self.assessment_of(use_case)?).clone(),
                 Some(at) => {
                     let mut found = facts::assessment(self.project(), &book, use_case, false, at);
                     if found.classification.strictest() >= Class::High {
@@ -176,11 +176,7 @@ impl House {
             version: use_case.version.to_string(),
             description: use_case.description.clone(),
             responsible: use_case.responsible.clone(),
-            purpose: format!(
-                "{} ({})",
-                use_case.purpose,
-                serde_json::to_value(use_case.legal_basis).unwrap_or_default().as_str().unwrap_or_default()
-            ),
+            purpose: format!("{} ({})", use_case.purpose, use_case.legal_basis.as_str()),
             goal: format!(
                 "{}: {} ({})",
                 use_case.goal.metric, use_case.goal.formula, use_case.goal.formula_version
