@@ -19,7 +19,7 @@ const IN_FORCE: &str = "in_force.json";
 /// The file of an act that was done while the house was closed.
 const OWED: &str = "owed.json";
 /// Parts of a project directory that say what the house does.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "maschinenraum.toml",
     "contracts",
     "features",
@@ -28,6 +28,7 @@ const PARTS: [&str; 10] = [
     "jobs",
     "segments",
     "policies",
+    "rules",
     "notices",
     "goldsets",
 ];

@@ -60,22 +60,25 @@ impl House {
     /// As [`House::audit`]; what could not be told waits.
     pub(crate) fn tell_denials(&self) -> Result<(), Error> {
         let told = std::mem::take(&mut *self.role_desk.0.lock());
-        let mut told = told.into_iter();
-        while let Some((denial, n)) = told.next() {
-            let act = Act {
+        if told.is_empty() {
+            return Ok(());
+        }
+        let acts: Vec<Act<'_>> = told
+            .iter()
+            .map(|(denial, n)| Act {
                 what: "role.deny",
                 by: &denial.who,
                 purpose: denial.purpose.as_deref(),
                 subject: None,
                 detail: json!({ "asked": denial.what, "times": n, "reason": denial.reason }),
-            };
-            if let Err(error) = self.audit(&act) {
-                let mut waiting = self.role_desk.0.lock();
-                for (denial, n) in std::iter::once((denial, n)).chain(told) {
-                    *waiting.entry(denial).or_default() += n;
-                }
-                return Err(error);
+            })
+            .collect();
+        if let Err(error) = self.audit_all(&acts) {
+            let mut waiting = self.role_desk.0.lock();
+            for (denial, n) in told {
+                *waiting.entry(denial).or_default() += n;
             }
+            return Err(error);
         }
         Ok(())
     }

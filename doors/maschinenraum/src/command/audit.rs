@@ -11,6 +11,9 @@ use super::{Ctx, cosigning, identifier};
 use crate::cli::{Audit, AuditList, AuditVerify};
 use crate::out::{self, Code};
 
+/// Characters of an entry's detail that a list shows.
+const MOST_DETAIL: usize = 100;
+
 /// Does what is asked.
 ///
 /// # Errors
@@ -166,6 +169,10 @@ fn row(found: &AuditEntry) -> Vec<String> {
         return vec![found.index.to_string(), String::new(), "(no entry of this house)".to_owned()];
     };
     let mut detail = if entry.detail.is_null() { String::new() } else { entry.detail.to_string() };
+    // The whole of it is what `audit show` is for.
+    if detail.chars().count() > MOST_DETAIL {
+        detail = detail.chars().take(MOST_DETAIL).chain(['…']).collect();
+    }
     if entry.sealed.is_some() {
         detail.push_str(" +sealed");
     }
