@@ -24,7 +24,6 @@
 //! fn copied<T: Clone>(_: T) {}
 //! copied(vault::Master::from_bytes([7; 32]));
 //! ```
-
 //!
 //! ```compile_fail
 //! fn made_up() -> vault::LinkRight {

@@ -102,33 +102,27 @@ impl Master {
 
     /// Makes the key of a passphrase, with argon2id; takes a good tenth of a second and 64 MiB.
     ///
-    /// * `vault`: the vault's directory, which knows with which salt; a new vault gets a new one
+    /// * `vault`: the vault's directory, which knows with which salt; a new vault gets a new one, and so does `None`: what
+    ///   a vault's master is changed to
     ///
     /// # Errors
     /// [`Error::NoMaster`] where the passphrase is shorter than 12 characters; [`Error::Damaged`] where the vault's
     /// root file cannot be read.
-    pub fn from_passphrase(passphrase: &str, vault: &Path) -> Result<Self, Error> {
+    pub fn from_passphrase(passphrase: &str, vault: Option<&Path>) -> Result<Self, Error> {
         let no = |why: &str| Error::NoMaster { place: "the passphrase".into(), why: why.into() };
         if passphrase.chars().count() < MIN_PASSPHRASE {
             return Err(no("at least 12 characters are expected"));
         }
-        let path = vault.join(crate::root::ROOT_FILE);
-        let kdf = match path.exists().then(|| crate::root::RootFile::read(&path)).transpose()? {
-            Some(file) => match file.kdf {
-                Some(kdf) => kdf,
-                None => return Err(Error::WrongMaster { dir: vault.to_path_buf() }),
-            },
+        let known =
+            vault.map(|dir| (dir, dir.join(crate::root::ROOT_FILE))).filter(|(_, path)| path.exists());
+        let kdf = match known {
+            Some((dir, path)) => {
+                let wrong = || Error::WrongMaster { dir: dir.to_path_buf() };
+                crate::root::RootFile::read(&path)?.kdf.ok_or_else(wrong)?
+            }
             None => Kdf::fresh()?,
         };
         Self::from_kdf(passphrase.as_bytes(), kdf).ok_or_else(|| no("argon2id refuses its parameters"))
-    }
-
-    /// As [`Master::from_passphrase`], with a new salt whatever vault there is: what a vault's master is changed to.
-    ///
-    /// # Errors
-    /// As [`Master::from_passphrase`].
-    pub fn from_new_passphrase(passphrase: &str) -> Result<Self, Error> {
-        Self::from_passphrase(passphrase, Path::new("/nonexistent/vault"))
     }
 
     fn from_kdf(passphrase: &[u8], kdf: Kdf) -> Option<Self> {
@@ -166,10 +160,7 @@ impl Master {
             }
         };
         let text = text.trim_end_matches(['\r', '\n']);
-        match vault {
-            Some(vault) => Self::from_passphrase(text, vault),
-            None => Self::from_new_passphrase(text),
-        }
+        Self::from_passphrase(text, vault)
     }
 
     /// Binds the vault's root to the anchor file at `path` as well, which must not lie in the data directory: what an
@@ -384,7 +375,7 @@ mod tests {
         assert_ne!(key("correct horse battery", 1), key("correct horse batterz", 1));
         let greedy = Kdf { kib: u32::MAX, ..kdf(1) };
         assert!(Master::from_kdf(b"correct horse battery", greedy).is_none());
-        let short = Master::from_new_passphrase("elevenchars").err().unwrap();
+        let short = Master::from_passphrase("elevenchars", None).err().unwrap();
         assert_eq!(short.code(), "MR3003");
         assert!(!short.to_string().contains("eleven"), "{short}");
     }
@@ -400,7 +391,7 @@ mod tests {
         std::fs::set_permissions(dir.path().join("words"), private).unwrap();
         let read = |reference| Master::from_reference_of(reference, dir.path(), Some(&at));
         assert!(crate::Vault::open(&at, &read("passphrase:file:words").unwrap()).is_ok());
-        let other = Master::from_passphrase("correct horse batterz", &at).unwrap();
+        let other = Master::from_passphrase("correct horse batterz", Some(&at)).unwrap();
         assert_eq!(crate::Vault::open(&at, &other).err().map(|e| e.code()), Some("MR3001"));
         for bad in ["passphrase:correct horse battery", "passphrase:env:MASCHINENRAUM_NO_SUCH_VARIABLE"] {
             let error = read(bad).err().unwrap();
@@ -410,7 +401,7 @@ mod tests {
         // A vault whose master is no passphrase is not asked for one.
         let plain = dir.path().join("plain");
         drop(crate::Vault::create(&plain, &Master::from_bytes([1; 32])).unwrap());
-        let error = Master::from_passphrase("correct horse battery", &plain).err().unwrap();
+        let error = Master::from_passphrase("correct horse battery", Some(&plain)).err().unwrap();
         assert_eq!(error.code(), "MR3001");
     }
 

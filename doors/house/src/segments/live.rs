@@ -13,6 +13,7 @@ use profile::Audience;
 
 use super::Person;
 use crate::Error;
+use crate::forgetting::ERASURES;
 use crate::house::{House, WAIT};
 
 /// How old the value of a window may be: after so long everybody is read again.
@@ -20,9 +21,6 @@ const READ_AGAIN: Span = Span::from_secs(60);
 
 /// What the house notes of itself about a person: it changes no feature, no trait, and nobody's right to be read.
 const OWN_NOTES: [&str; 4] = [decide::DECISIONS, decide::OUTCOMES, decide::SENDS, intake::QUARANTINE];
-
-/// The stream of erasures.
-const ERASURES: &str = "mr.erasures";
 
 /// The audiences in memory, by purpose.
 #[derive(Default)]

@@ -62,15 +62,25 @@ fn told(ctx: &Ctx, receipts: &Receipts) -> anyhow::Result<Code> {
         return Ok(code);
     }
     let (n, act) = (receipts.n_subjects, receipts.act);
-    out::line(&format!("erasure {act} of {n} subjects, ordered by {} at {}", receipts.by, receipts.at));
+    out::line(&format!("erasure {act} of {n} subject(s), ordered by {} at {}", receipts.by, receipts.at));
     let rows = receipts.stores.iter().map(|store| {
         let done = if store.complete { "done" } else { "OPEN" };
         vec![store.store.clone(), done.to_owned(), store.n.to_string(), store.what.clone()]
     });
     out::table(&["store", "", "n", "what"], &rows.collect::<Vec<_>>());
-    out::say(
-        "copies of the keys from before open nothing now: make a new one with `maschinenraum vault copy`",
-    );
+    let n_found: u64 = receipts
+        .stores
+        .iter()
+        .filter(|one| ["state", "vault"].contains(&one.store.as_str()))
+        .map(|one| one.n)
+        .sum();
+    if n_found == 0 {
+        out::say("nothing was known of them: is every identifier spelt as it came in?");
+    } else {
+        out::say(
+            "copies of the keys from before open nothing now: make a new one with `maschinenraum vault copy`",
+        );
+    }
     Ok(code)
 }
 

@@ -348,6 +348,11 @@ pub fn oversight(ctx: &Ctx, args: &Oversight) -> anyhow::Result<Code> {
         Oversight::List => listed(ctx, &house, |standing| !standing.may_decide),
         Oversight::Stop(act) => {
             let done = house.stop_use_case(&act.use_case, &act.by, &act.reason);
+            if house.settings().registers.signatories.is_empty() {
+                out::say(
+                    "nobody may let it go on yet: name who may under [registers] signatories of maschinenraum.toml",
+                );
+            }
             done.map_err(Into::into).and_then(|done| told(ctx, &done, "stopped"))
         }
         Oversight::Resume(act) => {
