@@ -3,11 +3,16 @@
 use std::future::poll_fn;
 use std::io::Read;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use flate2::read::MultiGzDecoder;
+use http_body::{Frame, SizeHint};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use crate::refusal::{Refusal, short};
@@ -24,29 +29,73 @@ const MAX_DRAINING: Duration = Duration::from_secs(2);
 
 /// Reads a body whole and unpacks it.
 pub(crate) async fn read(headers: &HeaderMap, mut body: Body, limit_bytes: usize) -> Result<Bytes, Refusal> {
-    match read_packed(headers, &mut body, limit_bytes).await {
-        Ok((bytes, false)) => Ok(bytes),
-        Ok((bytes, true)) => gunzip(&bytes, limit_bytes).map(Bytes::from),
-        Err(refusal) => {
-            drain(body).await;
-            Err(refusal)
-        }
+    let (bytes, packed) = read_packed(headers, &mut body, limit_bytes).await?;
+    if packed { gunzip(&bytes, limit_bytes).map(Bytes::from) } else { Ok(bytes) }
+}
+
+/// Lends a request's body to whoever answers it, and gets back what they left unread.
+pub(crate) fn lend(request: Request) -> (Request, Unread) {
+    let unread = Unread(Arc::default());
+    if request.body().is_end_stream() {
+        return (request, unread);
+    }
+    let request = request.map(|body| Body::new(Lent { body, returned: Arc::clone(&unread.0) }));
+    (request, unread)
+}
+
+/// What nobody read of a body.
+pub(crate) struct Unread(Arc<Mutex<Option<Body>>>);
+
+impl Unread {
+    /// Reads on without keeping anything, for a while: a connection closed with unread bytes is reset, and the client
+    /// would see that instead of the answer.
+    pub(crate) async fn drain(self) {
+        let Some(mut body) = self.0.lock().take() else { return };
+        let reading = async {
+            let mut n_bytes = 0;
+            while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                n_bytes += frame.data_ref().map_or(0, Bytes::len);
+                if n_bytes > MAX_DRAINED_BYTES {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(MAX_DRAINING, reading).await;
     }
 }
 
-/// Reads on without keeping anything, for a while: a connection closed with unread bytes is reset, and the client would
-/// see that instead of the answer.
-pub(crate) async fn drain(mut body: Body) {
-    let reading = async {
-        let mut n_bytes = 0;
-        while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            n_bytes += frame.data_ref().map_or(0, Bytes::len);
-            if n_bytes > MAX_DRAINED_BYTES {
-                break;
-            }
+/// A body that comes back when it is dropped before its end.
+struct Lent {
+    body: Body,
+    returned: Arc<Mutex<Option<Body>>>,
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.body.is_end_stream() {
+            *self.returned.lock() = Some(std::mem::take(&mut self.body));
         }
-    };
-    let _ = tokio::time::timeout(MAX_DRAINING, reading).await;
+    }
 }
 
 async fn read_packed(
@@ -196,7 +245,6 @@ mod tests {
     use super::*;
     use axum::http::HeaderValue;
     use flate2::{Compression, write::GzEncoder};
-    use http_body::Frame;
     use std::io::Write;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

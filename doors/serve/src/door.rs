@@ -115,10 +115,7 @@ pub(crate) struct Raw(pub Bytes);
 /// Reads a body of `media`.
 pub(crate) async fn read(request: Request, media: Media, limit_bytes: usize) -> Result<Raw, Problem> {
     let (parts, body) = request.into_parts();
-    if let Err(refusal) = body::check_media(&parts.headers, media) {
-        body::drain(body).await;
-        return Err(refusal.into());
-    }
+    body::check_media(&parts.headers, media)?;
     Ok(Raw(body::read(&parts.headers, body, limit_bytes).await?))
 }
 

@@ -97,10 +97,12 @@ async fn pass(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -
     let path = path.as_ref().map(MatchedPath::as_str);
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
 
+    let (request, unread) = body::lend(request);
     let mut response = match gate.admit(request, path, next).await {
         Ok(response) => response,
         Err(refusal) => Problem::from(refusal).into_response(),
     };
+    unread.drain().await;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(&REQUEST_ID, id);
@@ -131,13 +133,7 @@ impl Gate {
             let origin = if for_browsers { self.origins.check(request.headers())? } else { None };
             Ok((place, origin))
         });
-        let (place, origin) = match checked {
-            Ok(checked) => checked,
-            Err(refusal) => {
-                body::drain(request.into_body()).await;
-                return Err(refusal);
-            }
-        };
+        let (place, origin) = checked?;
         let is_preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         if let Some(origin) = origin.clone().filter(|_| is_preflight) {
@@ -217,14 +213,11 @@ fn span(
 
 /// The answer where no route matches.
 async fn no_route(request: Request) -> Problem {
-    let path = short(request.uri().path(), 100);
-    body::drain(request.into_body()).await;
-    Refusal::NoRoute { path }.into()
+    Refusal::NoRoute { path: short(request.uri().path(), 100) }.into()
 }
 
 /// The answer where the route does not take the method.
 async fn wrong_method(request: Request) -> Problem {
     let (path, method) = (short(request.uri().path(), 100), short(request.method().as_str(), 20));
-    body::drain(request.into_body()).await;
     Refusal::WrongMethod { path, method }.into()
 }

@@ -13,7 +13,6 @@ use policy::{Principal, Scope};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::body;
 use crate::credentials;
 use crate::gate::Asked;
 use crate::login::Login;
@@ -157,10 +156,7 @@ impl Keeper {
 pub(crate) async fn guard(State(demand): State<Demand>, mut request: Request, next: Next) -> Response {
     let admitted = match of_headers(&demand, request.method(), request.headers()).await {
         Ok(admitted) => admitted,
-        Err(problem) => {
-            body::drain(request.into_body()).await;
-            return problem.into_response();
-        }
+        Err(problem) => return problem.into_response(),
     };
     let asked = admitted.as_ref().map(|caller| Asked(Arc::clone(&caller.key)));
     if let Some(caller) = admitted {

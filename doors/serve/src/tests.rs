@@ -49,6 +49,7 @@ fn door(change: impl FnOnce(&mut Settings)) -> Door {
         .add(Spec::post("/v1/track", "t", "t").for_browsers(), echo)
         .add(Spec::post("/v1/decide", "t", "t").scope(policy::Scope::Decide), echo)
         .add(Spec::get("/v1/own", "t", "t").scope(policy::Scope::Track), || async { "yours" })
+        .add(Spec::post("/deaf", "t", "t"), || async { "what?" })
         .add(Spec::get("/stuck", "t", "t"), stuck);
     let gate = Arc::new(Gate::new(&settings, table.names(), table.for_browsers(), None));
     let router = gate::stand_before(Arc::clone(&gate), table.into_router());
@@ -131,6 +132,30 @@ fn a_head_or_a_url_too_large_is_refused_in_words() {
     assert!(
         exchange(door.listening.address, b"\x16\x03\x01\x00nonsense\r\n\r\n").starts_with("HTTP/1.1 400 ")
     );
+    door.close();
+}
+
+/// A client may send its body a moment after its head, and asks again on the same connection: who answers without
+/// having looked at the body must not cost it that connection.
+#[test]
+fn a_body_nobody_looks_at_costs_no_connection() {
+    let door = door(|_| ());
+    let mut stream = TcpStream::connect(door.listening.address).unwrap();
+    for path in ["/deaf", "/v1/nothing", "/v1/own", "/deaf"] {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        stream.write_all(b"3\r\nabc\r\n0\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        while !answer.windows(4).any(|w| w == b"\r\n\r\n") {
+            let mut bytes = [0; 4_096];
+            let n = stream.read(&mut bytes).unwrap();
+            assert!(n > 0, "{path}: closed after {:?}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&bytes[..n]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 "), "{path}");
+    }
+    drop(stream);
     door.close();
 }
 
