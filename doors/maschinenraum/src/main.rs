@@ -12,11 +12,21 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The allocator asks for huge pages. To clear one takes milliseconds on a virtual machine, in the midst of whatever request
+/// touched it first (bench/LIMITS.md, "Decide"); without them nothing measured is slower.
+fn small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay on");
+    }
+}
+
 fn main() -> std::process::ExitCode {
     let cli = cli::Cli::parse();
     // Keys lie in memory: no image of it on a disk.
     vault::no_core_dumps();
     out::start_logging(cli.verbose, cli.log_json);
+    small_pages();
     match command::run(cli) {
         Ok(code) => code.into(),
         Err(error) => {
