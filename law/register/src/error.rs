@@ -74,6 +74,18 @@ pub enum Error {
         /// Why nothing was opened, told or closed.
         reason: String,
     },
+    /// MR3750, explained in docs/errors/MR3750.md
+    #[error("there is no request `{id}`; `maschinenraum request list` shows those there are")]
+    UnknownRequest {
+        /// What was asked for.
+        id: String,
+    },
+    /// MR3751, explained in docs/errors/MR3751.md
+    #[error("{reason}")]
+    Request {
+        /// Why nothing was written down, extended, done or told.
+        reason: String,
+    },
     /// MR3740, explained in docs/errors/MR3740.md
     #[error("{reason}")]
     Asked {
@@ -95,6 +107,8 @@ impl Error {
             Self::UnknownIncident { .. } => "MR3730",
             Self::Incident { .. } => "MR3731",
             Self::Asked { .. } => "MR3740",
+            Self::UnknownRequest { .. } => "MR3750",
+            Self::Request { .. } => "MR3751",
         }
     }
 

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::assessment::Assessment;
 use crate::incident::Incident;
+use crate::request::{Fulfilled, Request};
 use crate::state::Verdict;
 
-/// The stream of registers, in the control partition. It names people who act for the company, never whom data are
-/// about.
+/// The stream of registers, in the control partition. It names people who act for the company; of those whom data
+/// are about, a request keeps the pseudonym, as an erasure does.
 pub const REGISTERS: &str = "mr.registers";
 
 /// A person acts and says why.
@@ -80,6 +81,40 @@ pub enum Event {
         incident: String,
         /// Which clock this stops.
         clock: String,
+        /// Who told them, and the reference.
+        said: Said,
+    },
+    /// Somebody asked for what is theirs.
+    RequestOpened(Box<Request>),
+    /// It takes longer.
+    RequestExtended {
+        /// The request.
+        request: String,
+        /// How many months more.
+        months: i8,
+        /// Who says so, and why.
+        said: Said,
+    },
+    /// It was told that it is not answered yet.
+    RequestEscalated {
+        /// The request.
+        request: String,
+    },
+    /// It is done.
+    RequestFulfilled(Box<Fulfilled>),
+    /// Nothing is done about it.
+    RequestRefused {
+        /// The request.
+        request: String,
+        /// Who says so, and why.
+        said: Said,
+    },
+    /// Somebody who got the data was told.
+    RequestTold {
+        /// The request.
+        request: String,
+        /// Who was told.
+        recipient: String,
         /// Who told them, and the reference.
         said: Said,
     },

@@ -7,6 +7,7 @@ use store::{Emissions, Error, Fold, Scope, Stored, Table};
 
 use crate::event_log::{Event, REGISTERS, Said};
 use crate::incident::{Incident, Told};
+use crate::request::{Extension, Request};
 use crate::state::{DpiaState, Earlier, MAX_HISTORY, Review, Signature, Stop, UseCaseState, Verdict};
 
 /// What the registers keep, in the control partition.
@@ -14,6 +15,7 @@ pub struct Tables {
     use_cases: Table<String, UseCaseState>,
     reviews: Table<RecordId, Review>,
     incidents: Table<String, Incident>,
+    requests: Table<String, Request>,
 }
 
 impl Tables {
@@ -23,12 +25,13 @@ impl Tables {
             use_cases: Table::open(scope, "registers.usecases.1"),
             reviews: Table::open(scope, "registers.reviews.1"),
             incidents: Table::open(scope, "registers.incidents.1"),
+            requests: Table::open(scope, "registers.requests.1"),
         }
     }
 
     /// The tables, for commit and digest.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
-        vec![&mut self.use_cases, &mut self.reviews, &mut self.incidents]
+        vec![&mut self.use_cases, &mut self.reviews, &mut self.incidents, &mut self.requests]
     }
 
     /// What is known of a use case.
@@ -75,6 +78,33 @@ impl Tables {
         self.incidents.scan(|_, incident| all.push(incident.clone()))?;
         all.sort_by(|a, b| (b.aware_at, &b.id).cmp(&(a.aware_at, &a.id)));
         Ok(all)
+    }
+
+    /// A request.
+    ///
+    /// # Errors
+    /// [`Error`] where the store fails.
+    pub fn request(&self, id: &str) -> Result<Option<Arc<Request>>, Error> {
+        self.requests.peek(&id.to_owned())
+    }
+
+    /// Every request, the latest first.
+    ///
+    /// # Errors
+    /// [`Error`] where the store fails.
+    pub fn requests(&self) -> Result<Vec<Request>, Error> {
+        let mut all = Vec::new();
+        self.requests.scan(|_, request| all.push(request.clone()))?;
+        all.sort_by(|a, b| (b.received_at, &b.id).cmp(&(a.received_at, &a.id)));
+        Ok(all)
+    }
+
+    fn change(&mut self, request: &str, change: impl FnOnce(&mut Request)) -> Result<(), Error> {
+        if let Some(mut known) = self.requests.get(&request.to_owned())?.cloned() {
+            change(&mut known);
+            self.requests.put(request.to_owned(), known);
+        }
+        Ok(())
     }
 }
 
@@ -162,6 +192,30 @@ impl Fold<Record> for RegisterFold {
                     tables.incidents.put(incident, known);
                 }
             }
+            Event::RequestOpened(request) => {
+                if tables.requests.get(&request.id)?.is_none() {
+                    tables.requests.put(request.id.clone(), *request);
+                }
+            }
+            Event::RequestExtended { request, months, said } => tables.change(&request, |known| {
+                let said = Signature { by: said.by, at, note: said.reason };
+                known.extension.get_or_insert(Extension { months, said });
+            })?,
+            Event::RequestEscalated { request } => {
+                tables.change(&request, |known| known.escalated.push(at))?;
+            }
+            Event::RequestFulfilled(done) => {
+                let request = done.request.clone();
+                tables.change(&request, |known| {
+                    known.fulfilled.get_or_insert(*done);
+                })?;
+            }
+            Event::RequestRefused { request, said } => tables.change(&request, |known| {
+                known.refused.get_or_insert(Signature { by: said.by, at, note: said.reason });
+            })?,
+            Event::RequestTold { request, recipient, said } => tables.change(&request, |known| {
+                known.told.push(Told { clock: recipient, at, by: said.by, reference: said.reason });
+            })?,
             Event::IncidentClosed { incident, said } => {
                 if let Some(mut known) = tables.incidents.get(&incident)?.cloned() {
                     known.closed.get_or_insert(Signature { by: said.by, at, note: said.reason });

@@ -23,6 +23,7 @@ mod language;
 mod mlbom;
 mod notice;
 mod render;
+mod request;
 mod ropa;
 mod rulebook;
 mod rules;
@@ -41,6 +42,7 @@ pub use incident::{Affected, Category, Due, Harm, Incident, IncidentKind, Told, 
 pub use language::{Language, Text, day, minute};
 pub use mlbom::{Component, Figure, ml_bom};
 pub use notice::{Notice, NoticeKind, notice};
+pub use request::{Extension, Fulfilled, Request, Right, State, StoreDone};
 pub use ropa::{Activity, Controller, Field, Recipient, Ropa, Stream, UseCaseLine, record_of_processing};
 pub use rulebook::Rulebook;
 pub use rules::{AiAct, Clock, Clocks, Dpia, Problem, Requirement, Rule};
