@@ -271,7 +271,7 @@ impl House {
     }
 
     /// What is kept at hand beside state and vault.
-    fn forget_in_memory(&self) {
+    pub(crate) fn forget_in_memory(&self) {
         self.intake.forget_links();
         *self.skewed.lock() = None;
     }

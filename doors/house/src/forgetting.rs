@@ -260,6 +260,7 @@ impl Rooms {
         n_rows += self.features.forget(subject, &composition.views)?;
         n_rows += self.decisions.forget(subject)?;
         n_rows += self.streams.forget(subject)?;
+        n_rows += self.corrections.forget(subject, &composition.corrections)?;
         Ok(n_rows)
     }
 }

@@ -70,6 +70,7 @@ pub struct House {
     pub(crate) register_desk: crate::registers::Desk,
     pub(crate) confirming: Mutex<()>,
     pub(crate) erase_desk: crate::erasing::Desk,
+    pub(crate) rights_desk: crate::rights::Desk,
     started_at: Instant,
 }
 
@@ -129,6 +130,7 @@ impl House {
             role_desk: crate::permitting::Desk::default(),
             confirming: Mutex::default(),
             erase_desk: crate::erasing::Desk::default(),
+            rights_desk: crate::rights::Desk::default(),
             turns: (0..N_TURNS).map(|_| Mutex::default()).collect(),
             started_at: clock.now(),
             project,
@@ -147,6 +149,7 @@ impl House {
         house.assess_use_cases(false)?;
         house.set_budgets()?;
         house.complete_erasures()?;
+        house.complete_corrections()?;
         house.do_chores()?;
         Ok(house)
     }

@@ -95,6 +95,10 @@ impl House {
         let detail = serde_json::json!({ "decision": id });
         let (purpose, subject) = (&record.purpose, record.members.first().copied());
         self.audit_look("decision.explain", principal, purpose, subject, detail)?;
+        self.explained(&record, id)
+    }
+
+    pub(crate) fn explained(&self, record: &DecisionRecord, id: RecordId) -> Result<Explanation, Error> {
         let (_, standing) = self.standing_of(id)?;
         let outcomes: Vec<Outcome> = standing
             .outcomes
@@ -107,7 +111,7 @@ impl House {
                 occurred_at: row.occurred_at,
             })
             .collect();
-        Ok(decide::explain(&record, &outcomes, &sends(id, &standing)))
+        Ok(decide::explain(record, &outcomes, &sends(id, &standing)))
     }
 
     /// Checks that a decision comes out of its record again, bit for bit (LAW 6).

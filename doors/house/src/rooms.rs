@@ -14,6 +14,7 @@ use store::{Emissions, Fold, Scope, Stored};
 use vault::Vault;
 
 use crate::imports::{self, ImportFold};
+use crate::rights::Corrections;
 use crate::streams::{self, StreamFold};
 
 /// What the folds are composed of; the same for every partition.
@@ -26,6 +27,8 @@ pub struct Composition {
     pub vault: Arc<Vault>,
     /// Import batches that were taken back.
     pub undone: BTreeSet<BatchId>,
+    /// What of records was put right since they came.
+    pub corrections: Corrections,
     links: LinkFold,
     traits: TraitFold,
     trait_streams: BTreeSet<StreamName>,
@@ -53,6 +56,7 @@ impl Composition {
             views,
             vault,
             undone,
+            corrections: Corrections::default(),
             links: LinkFold::new(rules),
             traits,
             trait_streams,
@@ -72,7 +76,17 @@ impl Composition {
             table: record.stream.as_str().to_owned(),
             reason: error.to_string(),
         })?;
-        Ok(Some(contract.bind(&raw)))
+        let mut fields = contract.bind(&raw);
+        self.corrections.put_right(record.id, contract, &mut fields)?;
+        Ok(Some(fields))
+    }
+
+    pub(crate) fn trait_fold(&self) -> &TraitFold {
+        &self.traits
+    }
+
+    pub(crate) fn feature_fold(&self) -> &FeatureFold {
+        &self.features
     }
 }
 
@@ -117,6 +131,8 @@ pub struct Rooms {
     pub quality: watch::Tables,
     /// Who is erased.
     pub erasures: crate::forgetting::Tables,
+    /// What was put right.
+    pub corrections: crate::rights::CorrectionTables,
 }
 
 impl Rooms {
@@ -143,6 +159,7 @@ impl Rooms {
             streams: streams::Tables::open(scope),
             quality: watch::Tables::open(scope),
             erasures: crate::forgetting::Tables::open(scope),
+            corrections: crate::rights::CorrectionTables::open(scope, &composition.corrections),
         }
     }
 
@@ -178,7 +195,8 @@ impl Rooms {
         let wanted = self.composition.trait_streams.contains(&record.stream)
             || !self.composition.views.of_stream(&record.stream).is_empty();
         let watched = self.composition.quality.plans().get(&record.stream).is_some();
-        let needs_sealed = wanted && self.needs_sealed(record);
+        let is_put_right = wanted && self.composition.corrections.has(record.id)?;
+        let needs_sealed = wanted && (is_put_right || self.needs_sealed(record));
         if watched || (wanted && !needs_sealed) {
             // LAW 2: what is under nobody's key is folded from what lies open, so that an erasure changes nothing in it.
             let Some(fields) = self.bind_open(record)? else { return Ok(()) };
@@ -241,6 +259,7 @@ impl Shard for Rooms {
             crate::capturing::CAPTURES => crate::capturing::CaptureFold.fold(&mut self.captures, record, out),
             crate::applied::APPLIED => crate::applied::AppliedFold.fold(&mut self.applied, record, out),
             crate::forgetting::ERASURES => self.fold_erasure(record),
+            crate::rights::CORRECTIONS => self.fold_correction(record),
             register::REGISTERS => register::RegisterFold.fold(&mut self.registers, record, out),
             imports::IMPORTS => ImportFold.fold(&mut self.imports, record, out),
             registry::RELEASES => registry::ReleaseFold.fold(&mut self.releases, record, out),
@@ -272,6 +291,7 @@ impl Shard for Rooms {
         all.extend(self.streams.stored());
         all.extend(self.quality.stored());
         all.extend(self.erasures.stored());
+        all.extend(self.corrections.stored());
         all
     }
 }

@@ -167,7 +167,13 @@ impl House {
             }
             *n_records += 1;
             match intake::raw(&composition.vault, &record) {
-                Ok(raw) => sides.iter_mut().for_each(|side| side.add(&record, &raw)),
+                Ok(raw) => {
+                    for side in sides.iter_mut() {
+                        if let Err(error) = side.add(&record, &raw, &composition.corrections) {
+                            failed = Some(error.into());
+                        }
+                    }
+                }
                 Err(error) => failed = Some(Error::Internal { reason: error.to_string() }),
             }
             Ok(())
@@ -202,15 +208,22 @@ impl<'p> Side<'p> {
         self.builders.iter().any(|builder| builder.view().stream().as_str() == stream)
     }
 
-    fn add(&mut self, record: &event::Record, raw: &serde_json::Value) {
-        let Some(contract) = self.contracts.newest(&record.stream) else { return };
-        let fields = contract.bind(raw);
+    fn add(
+        &mut self,
+        record: &event::Record,
+        raw: &serde_json::Value,
+        corrections: &crate::rights::Corrections,
+    ) -> Result<(), store::Error> {
+        let Some(contract) = self.contracts.newest(&record.stream) else { return Ok(()) };
+        let mut fields = contract.bind(raw);
+        corrections.put_right(record.id, contract, &mut fields)?;
         for builder in &mut self.builders {
             if let Some(row) = builder.view().row_of(&Bound { record, fields: &fields }) {
                 builder.add(record.subject, &row);
                 self.subjects.insert(record.subject);
             }
         }
+        Ok(())
     }
 
     fn finish(self) -> Result<HashMap<String, AsOf>, Error> {

@@ -11,7 +11,8 @@ use crate::value::Values;
 use crate::{Error, View};
 
 /// What a grant may be for, to read features online. Training asks a gold set's cases one by one.
-pub(crate) const ACTIONS: [Action; 4] = [Action::ReadFeatures, Action::Decide, Action::Train, Action::Export];
+pub(crate) const ACTIONS: [Action; 5] =
+    [Action::ReadFeatures, Action::Decide, Action::Train, Action::Export, Action::Claims];
 
 /// Reads features from a shelf.
 pub struct Reader<'s> {

@@ -186,8 +186,14 @@ fn merged(
 /// What whole profiles are read for.
 const PROFILES: [Action; 4] = [Action::ReadProfile, Action::Send, Action::Export, Action::Claims];
 /// What takes single traits for its inputs.
-const INPUTS: [Action; 5] =
-    [Action::Decide, Action::Train, Action::ReadFeatures, Action::ReadProfile, Action::Export];
+const INPUTS: [Action; 6] = [
+    Action::Decide,
+    Action::Train,
+    Action::ReadFeatures,
+    Action::ReadProfile,
+    Action::Export,
+    Action::Claims,
+];
 
 fn check(grant: &Grant, subject: Subject, members: &[Subject]) -> Result<(), Error> {
     grant.require(&PROFILES, subject)?;

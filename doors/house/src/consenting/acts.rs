@@ -71,7 +71,27 @@ impl House {
         act: fn(Ordered) -> Act,
         with_addresses: bool,
     ) -> Result<Vec<RecordId>, Error> {
-        let subject = self.subject(who)?;
+        self.put_over_of(self.subject(who)?, what, order, act, with_addresses)
+    }
+
+    /// As [`House::restrict`], for a subject.
+    pub(crate) fn restrict_of(&self, subject: Subject, order: &Order<'_>) -> Result<Vec<RecordId>, Error> {
+        self.put_over_of(subject, "consent.restrict", order, Act::Restricted, false)
+    }
+
+    /// As [`House::object`], for a subject.
+    pub(crate) fn object_of(&self, subject: Subject, order: &Order<'_>) -> Result<Vec<RecordId>, Error> {
+        self.put_over_of(subject, "consent.object", order, Act::Objected, true)
+    }
+
+    fn put_over_of(
+        &self,
+        subject: Subject,
+        what: &str,
+        order: &Order<'_>,
+        act: fn(Ordered) -> Act,
+        with_addresses: bool,
+    ) -> Result<Vec<RecordId>, Error> {
         let mut subjects: BTreeSet<Subject> = self.members(subject)?.subjects.into_iter().collect();
         if with_addresses {
             subjects.extend(self.addresses_of(subject, order.by)?);

@@ -148,7 +148,16 @@ impl House {
         identifier: &Identifier,
         at: Option<Instant>,
     ) -> Result<ConsentHistory, Error> {
-        let subject = self.subject(identifier)?;
+        self.consent_history_of(principal, self.subject(identifier)?, at)
+    }
+
+    /// As [`House::consent_history`], for a subject.
+    pub(crate) fn consent_history_of(
+        &self,
+        principal: &Principal,
+        subject: Subject,
+        at: Option<Instant>,
+    ) -> Result<ConsentHistory, Error> {
         let members = self.members(subject)?;
         let now = self.clock().settled();
         let purposes = self.purposes();

@@ -98,6 +98,17 @@ impl House {
         Ok(Some(body.chunks_exact(8).filter_map(|tag| tag.try_into().ok()).collect()))
     }
 
+    /// Whether a version learned from one of these subjects; `None` where it is not known whom it learned from.
+    pub(crate) fn taught_by(
+        &self,
+        artefact: &ContentHash,
+        subjects: &[Subject],
+    ) -> Result<Option<bool>, Error> {
+        let Some(tags) = self.read_tags(artefact)? else { return Ok(None) };
+        let theirs = self.tags(artefact, subjects.iter().copied())?;
+        Ok(Some(!tags.is_disjoint(&theirs)))
+    }
+
     /// Marks every version that learned from the erased, and takes them off its list.
     pub(super) fn mark_models(&self, act: RecordId, ordered: &Ordered) -> Result<StoreReceipt, Error> {
         let models = self.in_control(|rooms| Ok(rooms.releases.models()))??;

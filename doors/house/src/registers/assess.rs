@@ -182,7 +182,7 @@ impl House {
     }
 
     /// Appends to the registers; what a person does is in the audit log too (LAW 10), both or none.
-    pub(super) fn note_register(&self, event: &Event, act: Option<&audit::Act<'_>>) -> Result<(), Error> {
+    pub(crate) fn note_register(&self, event: &Event, act: Option<&audit::Act<'_>>) -> Result<(), Error> {
         let payload = event.to_payload();
         let key = [payload.as_slice(), &self.now().micros().to_be_bytes()].concat();
         let id = RecordId::external(REGISTERS, &key);

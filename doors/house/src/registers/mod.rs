@@ -65,8 +65,8 @@ pub(crate) fn kind(error: &register::Error) -> crate::Kind {
         | Refusal::Stopped { .. }
         | Refusal::NotSigned { .. }
         | Refusal::Oversight { .. } => crate::Kind::Conflict,
-        Refusal::UnknownIncident { .. } => crate::Kind::NotFound,
-        Refusal::Incident { .. } | Refusal::Asked { .. } => crate::Kind::Invalid,
+        Refusal::UnknownIncident { .. } | Refusal::UnknownRequest { .. } => crate::Kind::NotFound,
+        Refusal::Request { .. } | Refusal::Incident { .. } | Refusal::Asked { .. } => crate::Kind::Invalid,
     }
 }
 

@@ -269,7 +269,9 @@ impl House {
     fn bound_by(&self, project: &Project, record: &Record) -> Result<Option<serde_json::Value>, Error> {
         let Some(contract) = project.contracts.newest(&record.stream) else { return Ok(None) };
         let raw = intake::raw(self.vault(), record)?;
-        Ok(Some(contract.bind(&raw)))
+        let mut fields = contract.bind(&raw);
+        self.composition().corrections.put_right(record.id, contract, &mut fields)?;
+        Ok(Some(fields))
     }
 
     /// The profiles that belonged to a segment at an instant of the past, and how many might be read for its purpose.
