@@ -124,15 +124,12 @@ pub struct Fulfilled {
     /// By whom.
     pub by: String,
     /// Hexadecimal SHA-256 of what was handed over; empty where nothing was.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sha256: String,
     /// One for each store.
     pub stores: Vec<StoreDone>,
     /// Those who got the data before and are to be told (article 19).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,
     /// All that as a signed note (C2SP).
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub signed: String,
 }
 

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::correcting::Correction;
 use super::requests::{RequestStanding, refuse, said};
-use super::sections::csv;
+use super::sections::{For, csv};
 use crate::Error;
 use crate::house::House;
 
@@ -224,13 +224,13 @@ impl House {
                 .filter(|entry| entry.stream == stream)
                 .map(|entry| serde_json::to_value(entry).unwrap_or_default())
                 .collect();
-            files.push((format!("records.{stream}.csv"), csv(&rows, true)));
+            files.push((format!("records.{stream}.csv"), csv(&rows, For::People)));
         }
         for part in ["traits", "features", "segments"] {
             let rows: Vec<serde_json::Value> = whole.get(part).cloned().into_iter().collect();
-            files.push((format!("{part}.csv"), csv(&rows, true)));
+            files.push((format!("{part}.csv"), csv(&rows, For::People)));
         }
-        files.push(("decisions.csv".to_owned(), csv(&dossier.decisions, true)));
+        files.push(("decisions.csv".to_owned(), csv(&dossier.decisions, For::People)));
         let count = |store: &str, n: usize, what: &str| StoreDone {
             store: store.to_owned(),
             n: n as u64,

@@ -8,7 +8,7 @@ use event::{RecordId, Subject};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::sections::csv;
+use super::sections::{For, csv};
 use crate::Error;
 use crate::house::House;
 
@@ -33,7 +33,7 @@ impl Portable {
 
     /// The same as a table.
     pub(super) fn to_csv(&self) -> String {
-        csv(&self.documents, false)
+        csv(&self.documents, For::Import)
     }
 }
 

@@ -2,16 +2,22 @@
 
 use serde_json::{Map, Value};
 
+/// For whom a table is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// Places are written `address.city`, and a text that a spreadsheet would compute gets an apostrophe before it.
+    People,
+    /// Places are written `/address/city` (RFC 6901), so that `import` puts them where they were; texts are as they are.
+    Import,
+}
+
 /// Documents as a table.
-///
-/// * `guarded`: texts that a spreadsheet would compute get an apostrophe before them; for people to look at. Where a machine
-///   reads the file again it must not be.
-pub(super) fn csv<'v>(rows: impl IntoIterator<Item = &'v Value>, guarded: bool) -> String {
+pub(super) fn csv<'v>(rows: impl IntoIterator<Item = &'v Value>, reader: For) -> String {
     let mut columns: Vec<String> = Vec::new();
     let mut flat: Vec<Map<String, Value>> = Vec::new();
     for row in rows {
         let mut cells = Map::new();
-        flatten("", row, &mut cells);
+        flatten(&mut Vec::new(), row, reader, &mut cells);
         for column in cells.keys() {
             if !columns.contains(column) {
                 columns.push(column.clone());
@@ -20,44 +26,58 @@ pub(super) fn csv<'v>(rows: impl IntoIterator<Item = &'v Value>, guarded: bool) 
         flat.push(cells);
     }
     let mut out = String::new();
-    let head: Vec<String> = columns.iter().map(|column| quoted(column, guarded)).collect();
-    out.push_str(&head.join(","));
-    out.push_str("\r\n");
-    for cells in &flat {
-        let line = columns.iter().map(|column| match cells.get(column) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => quoted(text, guarded),
-            Some(Value::Array(items)) => quoted(&Value::Array(items.clone()).to_string(), guarded),
-            // Numbers and truth values mean themselves.
-            Some(other) => quoted(&other.to_string(), false),
-        });
-        out.push_str(&line.collect::<Vec<_>>().join(","));
+    let mut line = |cells: Vec<String>| {
+        out.push_str(&cells.join(","));
         out.push_str("\r\n");
+    };
+    line(columns.iter().map(|column| quoted(column, reader)).collect());
+    for cells in &flat {
+        let shown = columns.iter().map(|column| match cells.get(column) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => quoted(text, reader),
+            Some(other) => quoted_as_is(&other.to_string()),
+        });
+        line(shown.collect());
     }
     out
 }
 
-fn flatten(name: &str, value: &Value, into: &mut Map<String, Value>) {
+fn flatten<'v>(path: &mut Vec<&'v str>, value: &'v Value, reader: For, into: &mut Map<String, Value>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (field, value) in fields {
-                let path = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
-                flatten(&path, value, into);
+                path.push(field);
+                flatten(path, value, reader, into);
+                path.pop();
             }
         }
+        // Nothing is there, and an import would find a text.
+        Value::Object(_) if reader == For::Import => {}
         other => {
-            into.insert(if name.is_empty() { "value".to_owned() } else { name.to_owned() }, other.clone());
+            into.insert(name(path, other, reader), other.clone());
         }
     }
 }
 
-fn quoted(text: &str, guarded: bool) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let guard = if guarded && is_formula { "'" } else { "" };
-    if guard.is_empty() && !text.is_empty() && !text.contains([',', '"', '\n', '\r']) && text.trim() == text {
-        return text.to_owned();
+fn name(path: &[&str], value: &Value, reader: For) -> String {
+    match (reader, path) {
+        (_, []) => "value".to_owned(),
+        (For::People, path) => path.join("."),
+        (For::Import, [one]) if !value.is_array() && !one.starts_with('/') => (*one).to_owned(),
+        (For::Import, path) => {
+            path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect()
+        }
     }
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
+fn quoted(text: &str, reader: For) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if reader == For::People && is_formula { quoted_as_is(&format!("'{text}")) } else { quoted_as_is(text) }
+}
+
+fn quoted_as_is(text: &str) -> String {
+    let is_plain = !text.is_empty() && !text.contains([',', '"', '\n', '\r']) && text.trim() == text;
+    if is_plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
 }
 
 #[cfg(test)]
@@ -69,14 +89,18 @@ mod tests {
     fn documents_become_a_table_and_nothing_in_it_computes() {
         let rows = [
             json!({"name": "Özil, \"M\"", "address": {"city": "Köln"}, "n": -3}),
-            json!({"name": "=HYPERLINK(\"x\")", "tags": ["a", "b"], "note": ""}),
+            json!({"name": "=HYPERLINK(\"x\")", "tags": ["a", "b"], "note": "", "empty": {}}),
         ];
         assert_eq!(
-            csv(&rows, true),
-            "name,address.city,n,tags,note\r\n\"Özil, \"\"M\"\"\",Köln,-3,,\r\n\
-             \"'=HYPERLINK(\"\"x\"\")\",,,\"[\"\"a\"\",\"\"b\"\"]\",\"\"\r\n"
+            csv(&rows, For::People),
+            "address.city,n,name,empty,note,tags\r\nKöln,-3,\"Özil, \"\"M\"\"\",,,\r\n\
+             ,,\"'=HYPERLINK(\"\"x\"\")\",{},\"\",\"[\"\"a\"\",\"\"b\"\"]\"\r\n"
         );
-        assert!(csv(&rows, false).contains("\"=HYPERLINK"));
-        assert_eq!(csv(&[], true), "\r\n");
+        assert_eq!(
+            csv(&rows, For::Import),
+            "/address/city,n,name,note,/tags\r\nKöln,-3,\"Özil, \"\"M\"\"\",,\r\n\
+             ,,\"=HYPERLINK(\"\"x\"\")\",\"\",\"[\"\"a\"\",\"\"b\"\"]\"\r\n"
+        );
+        assert_eq!(csv(&[], For::People), "\r\n");
     }
 }

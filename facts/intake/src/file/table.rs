@@ -4,6 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use contract::Pointer;
 use csv::ByteRecord;
 use serde_json::{Map, Value, json};
 
@@ -56,10 +57,11 @@ impl Table {
                 matches!(text, std::borrow::Cow::Owned(_)) || (!self.is_utf8 && text.contains('\u{fffd}'));
             let value = if text.is_empty() { Value::Null } else { Value::String(text.into_owned()) };
             match self.columns.get(i) {
-                Some(name) => members.insert(name.clone(), value),
+                Some(name) if name.starts_with('/') => place(&mut members, &Pointer::new(name), value),
+                Some(name) => drop(members.insert(name.clone(), value)),
                 // More cells than names: kept for whoever mends the file.
-                None => members.insert(format!("({})", i + 1), value),
-            };
+                None => drop(members.insert(format!("({})", i + 1), value)),
+            }
         }
         let raw = Value::Object(members);
         let (n_cells, n_columns) = (self.record.len(), self.columns.len());
@@ -93,6 +95,24 @@ impl Iterator for Table {
             Err(error) => Some(Err(broken(&self.file, self.number + 1, &error))),
         }
     }
+}
+
+/// Puts a cell where its column's name points (`/address/city`, RFC 6901); there a list stands as JSON. What lies at a
+/// place that another column has taken is left out: a file that says two things of one place says none.
+fn place(into: &mut Map<String, Value>, to: &Pointer, value: Value) {
+    let value = match &value {
+        Value::String(text) if text.starts_with('[') => serde_json::from_str(text).unwrap_or(value),
+        _ => value,
+    };
+    let parts: Vec<&str> = to.parts().collect();
+    let Some((last, path)) = parts.split_last() else { return };
+    let mut at = into;
+    for part in path {
+        let inner = at.entry(*part).or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(inner) = inner else { return };
+        at = inner;
+    }
+    at.entry(*last).or_insert(value);
 }
 
 pub(super) fn broken(file: &File, row: u64, error: &csv::Error) -> Error {
