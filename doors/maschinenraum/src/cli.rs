@@ -280,6 +280,12 @@ pub enum Command {
     /// Incidents with their clocks: 72 hours of GDPR article 33, the days of AI Act article 73.
     #[command(subcommand)]
     Incident(crate::command::registers::Incidents),
+    /// Requests of people (GDPR articles 15 to 21): access, rectification, erasure, restriction, portability, objection; each
+    /// within a month, with a receipt of every store.
+    ///
+    /// Example: maschinenraum request open access --id email=ann@example.com
+    #[command(subcommand)]
+    Request(crate::command::requests::Requests),
     /// The log of privileged acts: listed, proven, verified, given to witnesses.
     ///
     /// Example: maschinenraum audit list --what key.

@@ -46,7 +46,7 @@ pub(crate) fn table(keeper: Arc<Keeper>) -> Table<Arc<Door>> {
     let table = crate::lake::routes(crate::lineage::routes(operating(reading(table))));
     let table = crate::features::routes(crate::quality::routes(crate::contracts::routes(table)));
     let table = crate::policies::routes(table);
-    let table = crate::audit::routes(crate::erasing::routes(table));
+    let table = crate::audit::routes(crate::erasing::routes(crate::requests::routes(table)));
     let table = crate::segments::routes(crate::merging::routes(table));
     let table = crate::registers::routes(table);
     let table = crate::sources::routes(crate::captures::routes(crate::jobs::routes(table)));

@@ -48,6 +48,7 @@ mod quality;
 mod rate;
 mod refusal;
 mod registers;
+mod requests;
 mod routes;
 mod segments;
 mod server;

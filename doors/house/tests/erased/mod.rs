@@ -1,4 +1,5 @@
 //! A small shop with people to erase, and a search of every byte it leaves on the disk.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod learning;
 

@@ -33,6 +33,7 @@ pub fn of(command: &Command) -> Scope {
         | Command::Register(_)
         | Command::Dpia(_)
         | Command::Oversight(_)
+        | Command::Request(_)
         | Command::Incident(_) => Scope::Protect,
         // Whatever changes the house itself.
         _ => Scope::Admin,

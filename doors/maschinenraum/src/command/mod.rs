@@ -20,6 +20,7 @@ pub mod people;
 mod project;
 mod quality;
 pub mod registers;
+pub mod requests;
 pub mod roles;
 mod running;
 pub mod segments;
@@ -87,6 +88,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Code> {
         Command::Register(args) => registers::register(&ctx, &args),
         Command::Dpia(args) => registers::dpia(&ctx, &args),
         Command::Oversight(args) => registers::oversight(&ctx, &args),
+        Command::Request(args) => requests::run(&ctx, &args),
         Command::Incident(args) => registers::incidents(&ctx, &args),
         Command::Audit(args) => self::audit::run(&ctx, &args),
         Command::Keys(args) => running::keys(&ctx, args),
