@@ -65,6 +65,22 @@ fn csv_with_any_delimiter_and_quotes() {
     assert_eq!(good(b"a,b\n"), [] as [Value; 0]);
 }
 
+/// A column named by a place (RFC 6901) puts its cells there; hostile places hurt nobody.
+#[test]
+fn a_column_may_say_where_its_cells_belong() {
+    assert_eq!(
+        good(b"id,/a/b,/a/c~1d,/tags\n1,x,y,\"[\"\"p\"\",2]\"\n2,,,[no list\n"),
+        [
+            json!({"id": "1", "a": {"b": "x", "c/d": "y"}, "tags": ["p", 2]}),
+            json!({"id": "2", "a": {"b": null, "c/d": null}, "tags": "[no list"}),
+        ]
+    );
+    // Two columns of one place, a place inside of a text, no place at all.
+    assert_eq!(good(b"/a,a,/a/b,/\n1,2,3,4\n"), [json!({"a": "2", "": "4"})]);
+    let deep = format!("{}\n1\n", "/x".repeat(500));
+    assert_eq!(rows(deep.as_bytes()).len(), 1);
+}
+
 #[test]
 fn headers_are_trimmed_and_each_name_is_used_once() {
     let (file, _dir) = file(b" a , a,,a\n1,2,3,4\n");
