@@ -136,6 +136,71 @@ fn art_15_1_h_each_decision_is_explained_with_its_actual_inputs() {
     assert!(words.contains("Entscheidung") && words.contains("orders.last_note"), "{words}");
 }
 
+const AGAIN: &str = "
+name: again
+version: 1.0.0
+responsible: Ada <ada@example.org>
+goal: {metric: rate, formula: orders / decisions, formula_version: 1.0.0, success: [order], within: 7d, value: 1 EUR}
+inputs: {features: [bought.n_30d, bought.spent]}
+outputs: [action]
+models: [again]
+sources: [bought]
+purpose: service
+legal_basis: contract
+security_level: internal
+risk_class: minimal
+latency_ms: 50
+gold_set: goldsets/next.jsonl
+budget: {name: again, total: 1000 EUR, period: month}
+exploration: 0
+holdout: {share: 0, salt: again}
+caps: [{channel: email, max: 30, window: 7d}]
+actions:
+  - {name: mail, channel: email, creative: a, offer: a, cost: 0.02 EUR, value: 1 EUR, purpose: service, score: {model: again}}
+  - {name: letter, channel: email, creative: b, offer: b, cost: 0.60 EUR, value: 3 EUR, purpose: service, score: {model: again}}
+  - {name: gift, channel: email, creative: c, offer: c, cost: 4 EUR, value: 10 EUR, purpose: service, score: {model: again}}
+";
+
+/// GDPR Art. 15(1)(h), C-203/22: what each score is made of, and what would have had to be otherwise, in the version that
+/// was used.
+#[test]
+fn art_15_1_h_a_score_is_told_with_its_parts_and_a_counterfactual() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = learning::with_history(dir.path(), 2);
+    house.close();
+    drop(house);
+    write(dir.path(), "usecases/again.yaml", AGAIN);
+    let house = open(dir.path()).unwrap();
+    let training = house.train(&all(), "again", &mut |_| {}).unwrap();
+    house.promote(&all(), "again", training.baseline, registry::Move::Live, "test").unwrap();
+    while house.do_chores().unwrap() > 0 {}
+    let people: Vec<String> = (0..40).filter(|n| *n != 4).map(|n| format!("n{n}")).collect();
+    let (mut n_told, mut n_counterfactuals) = (0, 0);
+    for who in &people {
+        house.decide(&all(), "again", &user(who), &serde_json::Map::new()).unwrap();
+        let request = ask(&house, Right::Access, user(who));
+        let handed = house.hand_over(&request.request.id, "Mara").unwrap();
+        let dossier: Value = serde_json::from_str(file(&handed, "dossier.json")).unwrap();
+        let reasons = &dossier["decisions"][0]["reasons"];
+        assert!(reasons["without"].is_null(), "{reasons}");
+        let scores = reasons["scores"].as_array().unwrap();
+        assert_eq!(scores.len(), 3, "{reasons}");
+        n_told += 1;
+        let parts = scores[0]["parts"].as_array().unwrap();
+        let names: BTreeSet<&str> = parts.iter().map(|part| part["input"].as_str().unwrap()).collect();
+        assert!(names.contains("bought.spent"), "{parts:?}");
+        for found in reasons["counterfactuals"].as_array().unwrap() {
+            n_counterfactuals += 1;
+            assert_ne!(found["best_then"], reasons["best"], "{found}");
+            assert_ne!(found["was"], found["had_it_been"], "{found}");
+            // Amounts in whole cents and counts stay what they are.
+            assert_eq!(found["had_it_been"].as_f64().unwrap().fract(), 0.0, "{found}");
+        }
+    }
+    assert!(n_told == people.len() && n_counterfactuals > 0, "{n_counterfactuals} of {n_told}");
+    house.close();
+}
+
 /// GDPR Art. 16: what was wrong is right everywhere from now on, and a replay comes to the same.
 #[test]
 fn art_16_a_correction_recomputes_features_and_traits() {

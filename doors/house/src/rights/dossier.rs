@@ -225,6 +225,7 @@ impl House {
             all.push(json!({
                 "decision": entry.record,
                 "explanation": explained,
+                "reasons": self.reasons_of(&record)?,
                 "in_words": { "en": explained.text(decide::Language::English), "de": explained.text(decide::Language::German) },
             }));
         }

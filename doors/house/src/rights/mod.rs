@@ -16,6 +16,7 @@ mod fulfil;
 mod portable;
 mod requests;
 mod sections;
+mod what_if;
 
 pub use correcting::{Correction, Restated};
 pub(crate) use corrections::CORRECTIONS;

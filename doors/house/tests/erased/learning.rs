@@ -62,8 +62,8 @@ pub struct Learned {
     pub verified: bool,
 }
 
-/// Trains, erases, and trains anew by policy.
-pub fn learn(dir: &Path, partitions: u16) -> Learned {
+/// A shop with months of orders from which a model can learn who buys again.
+pub fn with_history(dir: &Path, partitions: u16) -> Arc<House> {
     project(dir, partitions);
     write(dir, "contracts/bought.yaml", &HISTORY.replace("PURPOSES", PURPOSES));
     write(dir, "features/bought.yaml", VIEW);
@@ -85,6 +85,12 @@ pub fn learn(dir: &Path, partitions: u16) -> Learned {
     let house = open(dir).unwrap();
     let done = house.import(&dir.join("in/bought.csv"), "bought", |_| {}).unwrap();
     assert_eq!(done.counts.n_accepted, 900, "{done:?}");
+    house
+}
+
+/// Trains, erases, and trains anew by policy.
+pub fn learn(dir: &Path, partitions: u16) -> Learned {
+    let house = with_history(dir, partitions);
     let zoe = house.subject(&user("zoe")).unwrap();
     let spec = house.project().model("again").unwrap().clone();
     let dataset = |house: &House| {
