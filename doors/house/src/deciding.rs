@@ -269,6 +269,7 @@ impl House {
         self.checkpoint_soon();
         self.assess_daily()?;
         self.tell_denials()?;
+        self.destroy_lapsed_proofs_daily();
         let now = self.now();
         let mut due = Vec::new();
         for index in 0..self.engine().n_partitions() {

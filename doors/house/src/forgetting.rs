@@ -260,6 +260,8 @@ impl Rooms {
         n_rows += self.features.forget(subject, &composition.views)?;
         n_rows += self.decisions.forget(subject)?;
         n_rows += self.streams.forget(subject)?;
+        // Of a person there is none here: a proof lies under a subject of its own, and is erased as one when it lapses.
+        n_rows += self.proofs.forget(subject)?;
         Ok(n_rows)
     }
 }
