@@ -188,3 +188,28 @@ fn keys_are_renewed_copied_and_pseudonyms_linked_with_a_reason() {
     run(&["audit", "list", "--what", "vault.rotate"], 0, &["mara"]);
     run(&["vault", "compact"], 0, &[]);
 }
+
+#[test]
+fn a_policy_with_an_error_is_quoted_with_its_line_and_nothing_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    check(dir.path(), &["simulate", "shop", "--customers", "20", "--out", "shop"], 0, &[]);
+    let project = dir.path().join("shop");
+    std::fs::create_dir_all(project.join("policies")).unwrap();
+    let write = |text: &str| std::fs::write(project.join("policies/own.cedar"), text).unwrap();
+    for (text, place, code) in [
+        ("\npermit (principal action, resource);", "policies/own.cedar:2", "MR3402"),
+        ("permit (principal, action == Action::\"eat\", resource);", "policies/own.cedar:1", "MR3403"),
+    ] {
+        write(text);
+        check(&project, &["check"], 1, &[place, code]);
+        check(&project, &["status"], 3, &["maschinenraum check"]);
+    }
+    write("@id(\"none\")\nforbid (principal, action == Action::\"export\", resource);\n");
+    check(&project, &["check"], 0, &["0 errors"]);
+    check(
+        &project,
+        &["roles", "ask", "--role", "admin", "export", "--purpose", "personalisation"],
+        1,
+        &["denied", "policies/own.cedar"],
+    );
+}
