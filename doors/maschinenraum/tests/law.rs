@@ -208,7 +208,7 @@ fn a_policy_with_an_error_is_quoted_with_its_line_and_nothing_starts() {
     check(&project, &["check"], 0, &["0 errors"]);
     check(
         &project,
-        &["roles", "ask", "--role", "admin", "export", "--purpose", "personalisation"],
+        &["roles", "ask", "--role", "admin", "export", "--purpose", "personalisation", "--class", "personal"],
         1,
         &["denied", "policies/own.cedar"],
     );
