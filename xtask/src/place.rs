@@ -14,9 +14,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// The workspace this xtask was built in.
+    /// The workspace this xtask runs in.
     pub fn find() -> Result<Self> {
-        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Cargo says where it runs us; what was compiled in is where we were built, and checkouts may share a target folder.
+        let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let own = told.filter(|told| told.ends_with("xtask"));
+        let own = own.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
         let root = own.parent().context("xtask lies in no workspace")?.to_path_buf();
         let output = Command::new(cargo_path())
             .args(["metadata", "--format-version", "1", "--locked"])

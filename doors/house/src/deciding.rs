@@ -270,6 +270,7 @@ impl House {
         self.assess_daily()?;
         self.tell_denials()?;
         self.escalate_requests()?;
+        self.destroy_lapsed_proofs_daily();
         let now = self.now();
         let mut due = Vec::new();
         for index in 0..self.engine().n_partitions() {

@@ -16,6 +16,7 @@ mod receipts;
 mod trained;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicI64;
 
 use event::{Instant, Record, RecordId, Subject};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -41,6 +42,8 @@ pub(crate) struct Desk {
     turn: Mutex<()>,
     /// Held by files on their way in while a chunk is sealed and appended, which an erasure waits for.
     chunks: RwLock<()>,
+    /// The day on which lapsed proofs were looked for last, counted from 1970; 0: not since the house was opened.
+    pub(crate) proofs_looked_at: AtomicI64,
 }
 
 impl House {

@@ -70,7 +70,7 @@ pub use capturing::{
 };
 pub use clock::{Clock, Flight};
 pub use consenting::{
-    ConsentHistory, ConsentSettings, FourFacts, HistoryEntry, InLog, NoticeView, ProofShown, ProofsLapsed,
+    ConsentHistory, ConsentSettings, FourFacts, HistoryEntry, InLog, NoticeView, ProofShown, ProofsKept,
     Requested, TcfSettings, TcfShown, Word,
 };
 pub use consents_file::ConsentsImported;

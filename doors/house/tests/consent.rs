@@ -1,5 +1,5 @@
 //! What the law says of consent, as tests named after its articles: withdrawal, restriction, objection, notices, channels,
-//! double opt-in, proofs.
+//! double opt-in.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -251,38 +251,6 @@ fn uwg_7_3_e_mail_without_opt_in_needs_all_four_facts() {
         })
         .unwrap();
     assert_eq!(n_mails, 0);
-}
-
-#[test]
-fn uwg_7a_each_use_of_a_consent_to_calls_is_proof_kept_five_years() {
-    let dir = tempfile::tempdir().unwrap();
-    let house = shop(dir.path());
-    moves_in(&house, "ann");
-    let word = Word {
-        channel: "phone".into(),
-        evidence: Some("recording 17".into()),
-        ..Word::new("phone_marketing", Granted)
-    };
-    let consent = house.record_consent(&user("ann"), word, "hotline").unwrap();
-    let decision = decided(&house, "call", "ann").unwrap();
-    assert_eq!((decision.chosen.action.as_str(), n_sent(&house)), ("reach", 1));
-    // A second round neither calls nor proves again.
-    assert_eq!(n_sent(&house), 0);
-    let proofs = house.consent_history(&all(), &user("ann"), None).unwrap().proofs;
-    assert_eq!(proofs.len(), 2, "one of the grant, one of the use: {proofs:?}");
-    for proof in &proofs {
-        let proven = proof.proven.as_ref().unwrap();
-        assert_eq!((proof.consent, proven.channel.as_str()), (consent, "phone"));
-        let from = proven.used_at.unwrap_or(proven.given_at);
-        assert!((proof.keep_until - from).days() >= 5.0 * 365.0, "{proof:?}");
-    }
-    assert!(proofs.iter().any(|proof| proof.used_by == Some(decision.decision.to_string())));
-    assert_eq!(proofs.iter().filter(|p| p.proven.as_ref().unwrap().evidence == "recording 17").count(), 1);
-    assert_eq!(house.proofs().unwrap().n_kept, 2);
-    // A withdrawal ends the calls and not the proof.
-    says(&house, "ann", "phone_marketing", "phone", Withdrawn);
-    assert_eq!(house.consent_history(&all(), &user("ann"), None).unwrap().proofs.len(), 2);
-    assert!(house.verify(|_| {}).unwrap().holds());
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn art_17_erasure_reaches_every_store_and_every_backup() {
         assert_eq!(house.erasure(receipts.act).unwrap(), receipts);
         zoe_is_nowhere(&house);
         neighbours_are_there(&house);
-        assert!(search(&at.join("data")) > 10);
+        let searched = search(&at.join("data"));
+        assert!(searched.n_files > 10 && searched.n_blocks > 0, "{searched:?}");
         let keys = dir.path().join("keys");
         house.copy_keys(&keys, "Ada").unwrap();
         house.close();
@@ -284,4 +285,43 @@ fn a_model_is_marked_and_trained_anew_without_them() {
     assert_eq!(learned.marked_after[2..], [0, 0], "{learned:?}");
     assert_eq!(learned.n_due, (1, 0), "{learned:?}");
     assert!(learned.verified, "{learned:?}");
+}
+
+/// The search of the tests above finds what only a decoder of the databases' blocks sees.
+#[test]
+fn what_lies_compressed_in_a_database_is_found() {
+    let text = "the canary sang at the harbour at midnight";
+    let (head, tail) = text.split_at(text.len() / 2);
+    let long = |text: &str| format!("{head} {tail} {}{text}", "x".repeat(5_000)).into_bytes();
+    let needles: Vec<Needle<'_>> = vec![(text, ("plain", text.as_bytes().to_vec()))];
+    let found_in = |compact: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let db = store::Database::open(dir.path(), 1 << 20).unwrap();
+        let row = |key: &str, text: &str| (key.as_bytes().to_vec(), Some(long(text)));
+        db.write(vec![row("a", "nothing"), row("b", text)], true).unwrap();
+        if compact {
+            db.compact().unwrap();
+        }
+        drop(db);
+        let plain = |path: &std::path::Path| {
+            let bytes = std::fs::read(path).unwrap();
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        let mut open = vec![dir.path().to_path_buf()];
+        while let Some(at) = open.pop() {
+            for path in std::fs::read_dir(at).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    assert!(!plain(&path), "not compressed in {}", path.display());
+                }
+            }
+        }
+        find(dir.path(), &needles)
+    };
+    // In the database's journal first, then in the blocks of its table.
+    for compact in [false, true] {
+        let (searched, found) = found_in(compact);
+        assert!(searched.n_blocks > 0 && found.is_some(), "{compact}: {searched:?} {found:?}");
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use event::Span;
-use house::{Handed, House, Identifier, IncidentAsked, Project};
+use house::{FileLayout, Handed, House, Identifier, IncidentAsked, Project};
 use intake::segment::Endpoint;
 use policy::{Principal, Scope, Status};
 use register::{Class, Harm, IncidentKind, Language, Verdict};
@@ -24,6 +24,8 @@ partitions = 3
 commit_every_ms = 20
 [delivery]
 webhook = "https://user:secret@hooks.example.org/in?key=1"
+[telemetry]
+otlp = "http://collector.example.org:4318"
 [purposes.personalisation]
 basis = "consent"
 description = "Angebote für Käuferinnen"
@@ -183,6 +185,14 @@ fn art_30_register_is_generated_from_what_runs() {
     let dir = tempfile::tempdir().unwrap();
     let house = open_with(dir.path(), USE_CASE, "special");
     meet(&house, "ada");
+    let asked = house.export_stream(
+        &Principal::new("ada", Scope::ALL),
+        "orders",
+        "personalisation",
+        FileLayout::Fields,
+        &dir.path().join("orders.parquet"),
+    );
+    asked.unwrap();
     let ropa = house.record_of_processing().unwrap();
     let names: Vec<&str> = ropa.activities.iter().map(|one| one.purpose.as_str()).collect();
     assert_eq!(names, ["email_marketing", "personalisation"]);
@@ -194,8 +204,17 @@ fn art_30_register_is_generated_from_what_runs() {
         (1, Some("1095d"), "Ada")
     );
     assert!(orders.fields.iter().any(|field| field.name == "allergy" && field.class == "special"));
+    let gets = |purpose: usize, who: &str, what: &str| {
+        let mut known = ropa.activities[purpose].recipients.iter();
+        known.any(|one| one.name == who && one.what.en.contains(what) && one.live)
+    };
+    assert!(gets(1, "ada", "took out a stream `orders`: once"), "{:?}", personal.recipients);
+    assert!(!gets(0, "ada", ""), "taken out for another purpose: {:?}", ropa.activities[0].recipients);
+    assert!((0..2).all(|purpose| gets(purpose, "collector.example.org:4318", "traces of requests")));
     let german = house.ropa(Language::De).unwrap().to_markdown();
     for said in [
+        "entnahm einen Strom",
+        "Spuren von Anfragen (OTLP)",
         "Musterstraße 1",
         "Angebote für Käuferinnen",
         "Einwilligung, Art. 6 Abs. 1 lit. a",

@@ -9,7 +9,9 @@
 
 mod common;
 
-use common::{Served, batch, gzip, order, serve};
+use std::path::Path;
+
+use common::{Served, batch, copy, gzip, order, serve, serve_project};
 use serde_json::{Value, json};
 
 fn check(name: &str, answer: &common::Answer) {
@@ -144,6 +146,65 @@ fn keys_that_are_none() {
     check("key_of_nobody", &with(&format!("Bearer mr_{}_{}", "a".repeat(16), "b".repeat(64))));
     check("no_scheme", &with(&served.key));
     check("broken_basic", &with("Basic %%%"));
+    served.close();
+}
+
+#[test]
+fn hostile_consent_strings_grant_nothing_and_are_quoted_short() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/project"), dir.path());
+    let settings = dir.path().join("maschinenraum.toml");
+    let mapped =
+        std::fs::read_to_string(&settings).unwrap() + "\n[consent.tcf.purposes]\npersonalisation = [1, 2]\n";
+    std::fs::write(&settings, mapped).unwrap();
+    let served = serve_project(dir.path(), |_| ());
+    let who = json!({"kind": "user_id", "value": "eve"});
+    let long = format!("C{}", "A".repeat(60_000));
+    for string in
+        ["", "C", "COx", "CQ\u{2026}", "../../etc/passwd", "<script>alert(1)</script>", "C.\u{0}.~~", &long]
+    {
+        let said = json!({"identifier": who, "tc_string": string, "notice_version": "1"});
+        let answer = served.post("/v1/consents/signals", &said);
+        assert_eq!((answer.status, answer.code().as_str()), (400, "MR3510"), "{string:.40}: {}", answer.body);
+        assert!(answer.body.len() < 400, "{}", answer.body);
+        // In a tracking call the call is taken, and nothing is granted.
+        let mut call = order("eve", &format!("m{}", string.len()), 1_000);
+        call["context"] = json!({"consent": {"tcf": string}});
+        assert_eq!(served.post("/v1/batch", &batch(&[call])).status, 200);
+    }
+    served.settle();
+    let known = served.get("/v1/consents?kind=user_id&value=eve");
+    assert_eq!(known.json()["consents"], json!([]), "{}", known.body);
+    served.close();
+}
+
+#[test]
+fn tokens_and_keys_that_are_spent_or_over_open_nothing() {
+    let served = serve(|_| ());
+    let asked = served.post(
+        "/v1/consents/requests",
+        &json!({
+            "identifier": {"kind": "user_id", "value": "eve"}, "purpose": "email_marketing", "channel": "email",
+            "status": "granted", "notice_version": "1",
+        }),
+    );
+    let token = asked.json()["token"].as_str().unwrap().to_owned();
+    let confirm = |token: &str| served.post("/v1/consents/confirm", &json!({"token": token}));
+    let forged = token.replace(|c: char| c.is_ascii_digit(), "0");
+    for (token, code) in [(forged.as_str(), "MR3530"), ("mrc_", "MR3530"), ("", "MR3530")] {
+        assert_eq!(confirm(token).code(), code, "{token}");
+    }
+    assert_eq!(confirm(&token).status, 200);
+    let again = confirm(&token);
+    assert_eq!((again.status / 100, again.code().as_str()), (4, "MR3532"), "{}", again.body);
+    assert!(!again.body.contains(&token), "{}", again.body);
+
+    let over = served
+        .post("/v1/keys", &json!({"name": "gone", "scopes": ["protect"], "expires": "2020-01-01T00:00:00Z"}));
+    let bearer = format!("Bearer {}", over.json()["key"].as_str().unwrap());
+    let refused = served.ask("GET", "/v1/erasures", &[("authorization", &bearer)], None);
+    assert_eq!((refused.status, refused.code().as_str()), (401, "MR3021"), "{}", refused.body);
+    assert!(!refused.body.contains(&bearer[10..]), "{}", refused.body);
     served.close();
 }
 

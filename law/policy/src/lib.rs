@@ -38,7 +38,7 @@ pub use entry::{
 pub use grant::Grant;
 pub use keys::{ApiKey, Issued, KEYS, KeyEvent, KeyFold, KeyRefused, KeyTables};
 pub use notice::{Notice, Notices, text_hash};
-pub use proof::{PROOFS, Proof, ProofFold, ProofRow, ProofTables, Proven};
+pub use proof::{Keeping, PROOFS, Proof, ProofFold, ProofRow, ProofTables, Proven};
 pub use purpose::{PurposeRule, Purposes, Reach};
 pub use rows::{MOST_PURPOSES, RowBits};
 pub use signals::{Signalled, Signals, TcfRules};

@@ -4,6 +4,8 @@
 //! A proof lies in `mr.proofs` under a subject of its own, so that it is sealed under a key of its own: to erase the person
 //! leaves it, and to let it lapse leaves the person.
 
+use std::collections::BTreeMap;
+
 use event::{Instant, Record, RecordId, Span, Subject};
 use serde::{Deserialize, Serialize};
 use store::{Emissions, Fold, Scope, Stored, Table};
@@ -70,6 +72,29 @@ pub struct Proven {
     pub used_at: Option<Instant>,
 }
 
+/// Until when each of several proofs must be kept: the proof of a use for its own time, the proof that a consent was given
+/// for as long as the latest of its uses, for each use begins the five years anew.
+#[derive(Debug, Default)]
+pub struct Keeping {
+    latest: BTreeMap<RecordId, Instant>,
+}
+
+impl Keeping {
+    /// Hears of a proof; all are to be heard before any is asked about.
+    pub fn hear(&mut self, proof: &Proof) {
+        let latest = self.latest.entry(proof.consent).or_insert(proof.keep_until);
+        *latest = (*latest).max(proof.keep_until);
+    }
+
+    /// Until when it must be kept.
+    pub fn until(&self, proof: &Proof) -> Instant {
+        match proof.used_by {
+            Some(_) => proof.keep_until,
+            None => self.latest.get(&proof.consent).copied().unwrap_or(proof.keep_until),
+        }
+    }
+}
+
 /// A proof in the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofRow {
@@ -95,6 +120,18 @@ impl ProofTables {
     /// The tables, for commit and digest.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
         vec![&mut self.proofs]
+    }
+
+    /// Forgets a proof whose own subject is erased: it lapsed. Returns how many rows were removed.
+    ///
+    /// # Errors
+    /// [`store::Error`] where the store fails.
+    pub fn forget(&mut self, subject: Subject) -> Result<u64, store::Error> {
+        if self.proofs.get(&subject)?.is_none() {
+            return Ok(0);
+        }
+        self.proofs.remove(&subject);
+        Ok(1)
     }
 
     /// Visits every proof, each under its own subject.
@@ -126,5 +163,28 @@ impl Fold<Record> for ProofFold {
             tables.proofs.put(record.subject, row);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_use_begins_the_five_years_of_the_consent_anew() {
+        let at = |year: i64| Instant::from_micros(0) + Span::from_days(365 * year);
+        let consent = |n: u8| RecordId::from_bytes([n; 16]);
+        let given = Proof::new(consent(1), None, at(0));
+        let early = Proof::new(consent(1), Some("call 1".into()), at(1));
+        let late = Proof::new(consent(1), Some("call 2".into()), at(4));
+        let unused = Proof::new(consent(2), None, at(0));
+        let mut keeping = Keeping::default();
+        for proof in [&late, &given, &unused, &early] {
+            keeping.hear(proof);
+        }
+        assert_eq!(keeping.until(&given), late.keep_until);
+        assert_eq!(keeping.until(&early), early.keep_until);
+        assert_eq!(keeping.until(&unused), unused.keep_until);
+        assert!((unused.keep_until - at(0)).days() >= 5.0 * 365.25);
     }
 }

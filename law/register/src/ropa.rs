@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::ai_act::Class;
 use crate::document::Document;
-use crate::language::{Language, day, minute};
+use crate::language::{Language, Text, day, minute};
 
 /// Who is responsible (article 30(1)(a)).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -60,7 +60,7 @@ pub struct Recipient {
     /// Who.
     pub name: String,
     /// What they get, and how.
-    pub what: String,
+    pub what: Text,
     /// The country, where it is known.
     pub country: String,
     /// What the transfer to a third country rests on.
@@ -121,9 +121,9 @@ pub struct Ropa {
     /// What is done, by purpose.
     pub activities: Vec<Activity>,
     /// Technical and organisational measures (article 30(1)(g), 32), from the running house.
-    pub measures: Vec<crate::Text>,
+    pub measures: Vec<Text>,
     /// What the register lacks: where a person must add something.
-    pub gaps: Vec<crate::Text>,
+    pub gaps: Vec<Text>,
 }
 
 /// The record as a document.
@@ -249,10 +249,14 @@ fn write(page: &mut Document, activity: &Activity, language: Language) {
     if activity.recipients.is_empty() {
         page.paragraph(say("None.", "Keine.").to_owned());
     }
-    let rows = activity
-        .recipients
-        .iter()
-        .map(|one| vec![one.name.clone(), one.what.clone(), one.country.clone(), one.safeguards.clone()]);
+    let rows = activity.recipients.iter().map(|one| {
+        vec![
+            one.name.clone(),
+            one.what.said(language).to_owned(),
+            one.country.clone(),
+            one.safeguards.clone(),
+        ]
+    });
     page.table(
         &[say("Who", "Wer"), say("What", "Was"), say("Country", "Land"), say("Safeguards", "Garantien")],
         rows.collect(),

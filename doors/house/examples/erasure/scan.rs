@@ -31,7 +31,7 @@ pub fn scan(dir: &Path) {
     drop(house);
 
     let program = std::env::current_exe().unwrap();
-    let (mut n_completed, mut n_files) = (0, 0);
+    let (mut n_completed, mut searched) = (0, Searched::default());
     for step in 1..=N_STEPS {
         let trial = dir.join(format!("trial-{step}"));
         copy_dir(&at, &trial);
@@ -44,7 +44,7 @@ pub fn scan(dir: &Path) {
         neighbours_are_there(&house);
         house.close();
         drop(house);
-        n_files += search(&trial);
+        searched += search(&trial);
         std::fs::remove_dir_all(&trial).unwrap();
     }
 
@@ -57,7 +57,7 @@ pub fn scan(dir: &Path) {
     house.copy_keys(&dir.join("keys"), "show").unwrap();
     house.close();
     drop(house);
-    n_files += search(&at);
+    searched += search(&at);
     let n_values = stored(&at);
 
     let again = dir.join("again");
@@ -74,13 +74,14 @@ pub fn scan(dir: &Path) {
     let from_backup = cells(&house);
     house.close();
     drop(house);
-    n_files += search(&again) + search(&backup);
+    searched += search(&again);
+    searched += search(&backup);
     let n_values = n_values + stored(&again);
     let needles: usize = PLANTED.iter().map(|text| disguises(text).len()).sum();
     println!(
         "{}",
         json!({
-            "n_files": n_files, "n_values": n_values, "n_needles": needles, "n_steps": N_STEPS, "n_completed": n_completed,
+            "n_files": searched.n_files, "n_blocks": searched.n_blocks, "n_values": n_values, "n_needles": needles, "n_steps": N_STEPS, "n_completed": n_completed,
             "n_cells_of_erased_opened": opened.0 + from_backup.0, "n_cells_of_neighbours": opened.2 + from_backup.2,
             "n_cells_of_neighbours_opened": opened.1 + from_backup.1, "logical_ms": receipts.logical_ms,
         })

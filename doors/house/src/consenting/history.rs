@@ -322,10 +322,11 @@ impl House {
 
     fn proofs_of(&self, principal: &Principal, entries: &[HistoryEntry]) -> Result<Vec<ProofShown>, Error> {
         let consents: BTreeSet<RecordId> = entries.iter().filter_map(|entry| entry.record).collect();
-        let mut rows = Vec::new();
+        let (mut rows, mut keeping) = (Vec::new(), policy::Keeping::default());
         self.in_each_partition(|rooms| {
             rooms.proofs.scan(|owner, row| {
                 if consents.contains(&row.proof.consent) {
+                    keeping.hear(&row.proof);
                     rows.push((owner, row.clone()));
                 }
             })
@@ -337,7 +338,8 @@ impl House {
             let grant = policy::authorize(principal, Action::Claims, purpose, &[owner], self, purposes, now)?;
             let plain = grant.unseal(self.vault(), owner, Proof::CELL, CELL_SCHEMA, &row.sealed)?;
             let proven = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
-            let Proof { consent, used_by, keep_until, .. } = row.proof;
+            let keep_until = keeping.until(&row.proof);
+            let Proof { consent, used_by, .. } = row.proof;
             shown.push(ProofShown { consent, used_by, keep_until, proven });
         }
         shown.sort_by_key(|proof| (proof.consent, proof.keep_until));

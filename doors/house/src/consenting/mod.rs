@@ -14,7 +14,7 @@ pub(crate) use given::word_id;
 pub use history::{ConsentHistory, HistoryEntry, InLog, ProofShown, TcfShown};
 pub use notices::NoticeView;
 pub(crate) use notices::read_notices;
-pub use proofs::ProofsLapsed;
+pub use proofs::ProofsKept;
 pub use requests::Requested;
 pub use settings::{ConsentSettings, TcfSettings};
 pub(crate) use settings::{check, signals};

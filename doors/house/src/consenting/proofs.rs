@@ -1,21 +1,28 @@
 //! Proofs of consents to calls, each sealed under a key of its own: kept for five years from when it was given and from
 //! each use (UWG § 7a), whatever becomes of the person's other data (Art. 17(3)).
 
+use std::sync::atomic::Ordering;
+
 use decide::OpenReservation;
 use event::{Cell, Instant, Record, RecordId, Subject};
-use policy::{Action, CELL_SCHEMA, Consent, ConsentGiven, PROOFS, Proof, Proven, Reach, Status};
+use policy::{Action, CELL_SCHEMA, Consent, ConsentGiven, Keeping, PROOFS, Proof, Proven, Reach, Status};
 
 use crate::Error;
 use crate::clock::Flight;
 use crate::house::{House, system_record};
 
-/// What a round over proofs did.
+/// Who orders that proofs are destroyed.
+const HOUSE: &str = "maschinenraum";
+/// Proofs that one erasure destroys: they share one pass over the keys.
+const AT_ONCE: usize = 10_000;
+
+/// The proofs there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct ProofsLapsed {
+pub struct ProofsKept {
     /// Proofs there are.
     pub n_kept: u64,
-    /// Of these, past their time.
-    pub n_lapsed: u64,
+    /// Of these, past their time and still there.
+    pub n_overdue: u64,
 }
 
 impl House {
@@ -103,15 +110,52 @@ impl House {
     ///
     /// # Errors
     /// [`Error::Store`]
-    pub fn proofs(&self) -> Result<ProofsLapsed, Error> {
+    pub fn proofs(&self) -> Result<ProofsKept, Error> {
+        let (n_kept, overdue) = self.overdue_proofs()?;
+        Ok(ProofsKept { n_kept, n_overdue: overdue.len() as u64 })
+    }
+
+    /// Destroys the proofs whose time is over, as anybody is erased: their keys go, here and in every backup (LAW 4), and
+    /// the journal says so, so that a replay forgets them where the live house did (LAW 2). Returns how many.
+    ///
+    /// # Errors
+    /// As [`House::erase`]
+    pub fn destroy_lapsed_proofs(&self) -> Result<usize, Error> {
+        let (_, overdue) = self.overdue_proofs()?;
+        for owners in overdue.chunks(AT_ONCE) {
+            let reason =
+                format!("{} proofs of consents to calls: five years are over (UWG 7a)", owners.len());
+            self.erase(owners, HOUSE, &reason)?;
+        }
+        Ok(overdue.len())
+    }
+
+    /// The same once a day. What fails waits for the next day, or the next opening: nothing else may wait for it.
+    pub(crate) fn destroy_lapsed_proofs_daily(&self) {
+        let today = self.now().micros().div_euclid(event::Span::from_days(1).micros());
+        if self.erase_desk.proofs_looked_at.swap(today, Ordering::AcqRel) == today {
+            return;
+        }
+        match self.destroy_lapsed_proofs() {
+            Ok(0) => {}
+            Ok(n) => tracing::info!(n, "proofs of consents to calls lapsed and are destroyed"),
+            Err(error) => tracing::error!(%error, "lapsed proofs of consents to calls are not destroyed yet"),
+        }
+    }
+
+    /// How many proofs there are, and the subjects of those that are past their time.
+    fn overdue_proofs(&self) -> Result<(u64, Vec<Subject>), Error> {
         let now = self.now();
-        let mut found = ProofsLapsed::default();
+        let (mut keeping, mut proofs) = (Keeping::default(), Vec::new());
         self.in_each_partition(|rooms| {
-            rooms.proofs.scan(|_, row| {
-                found.n_kept += 1;
-                found.n_lapsed += u64::from(row.proof.keep_until <= now);
+            rooms.proofs.scan(|owner, row| {
+                keeping.hear(&row.proof);
+                proofs.push((owner, row.proof.clone()));
             })
         })?;
-        Ok(found)
+        let overdue = proofs.iter().filter(|(_, proof)| keeping.until(proof) <= now);
+        let mut overdue: Vec<Subject> = overdue.map(|(owner, _)| *owner).collect();
+        overdue.sort_unstable();
+        Ok((proofs.len() as u64, overdue))
     }
 }

@@ -12,6 +12,7 @@ mod incidents;
 mod overseeing;
 mod papers;
 mod processing;
+mod recipients;
 mod settings;
 
 use std::collections::BTreeMap;

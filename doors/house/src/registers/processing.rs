@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::Contract;
-use register::{Activity, Document, Field, Language, Recipient, Ropa, Stream, Text, UseCaseLine};
+use register::{Activity, Document, Field, Language, Ropa, Stream, Text, UseCaseLine};
 
 use crate::Error;
 use crate::house::House;
@@ -20,6 +20,7 @@ impl House {
     pub fn record_of_processing(&self) -> Result<Ropa, Error> {
         let counts = self.streams()?;
         let settings = self.settings();
+        let taken = self.taken_out()?;
         let mut activities = Vec::new();
         for (name, purpose) in &settings.purposes {
             let project = self.project();
@@ -37,7 +38,7 @@ impl House {
                 purpose: name.clone(),
                 basis: purpose.basis.clone(),
                 description: purpose.description.clone(),
-                recipients: self.recipients(name, !use_cases.is_empty()),
+                recipients: self.recipients(name, !use_cases.is_empty(), &taken),
                 use_cases,
                 models: models.map(|spec| spec.model.clone()).collect(),
                 segments: segments.map(|segment| segment.name.clone()).collect(),
@@ -47,7 +48,7 @@ impl House {
         Ok(Ropa {
             controller: settings.registers.as_controller(),
             at: self.now(),
-            measures: self.measures(),
+            measures: self.measures()?,
             gaps: self.gaps(&activities),
             activities,
         })
@@ -126,34 +127,8 @@ impl House {
         })
     }
 
-    fn recipients(&self, purpose: &str, acts: bool) -> Vec<Recipient> {
-        let settings = self.settings();
-        let mut recipients = Vec::new();
-        if let (Some(host), true) = (host(&settings.delivery.webhook), acts) {
-            recipients.push(Recipient {
-                name: host,
-                what: "chosen actions, with the identifier of the channel (webhook)".to_owned(),
-                country: String::new(),
-                safeguards: String::new(),
-                live: true,
-            });
-        }
-        for (name, one) in &settings.registers.recipients {
-            if one.purposes.is_empty() || one.purposes.iter().any(|known| known == purpose) {
-                recipients.push(Recipient {
-                    name: name.clone(),
-                    what: one.what.clone(),
-                    country: one.country.clone(),
-                    safeguards: one.safeguards.clone(),
-                    live: false,
-                });
-            }
-        }
-        recipients
-    }
-
     /// What protects the data, of what is switched on.
-    fn measures(&self) -> Vec<Text> {
+    fn measures(&self) -> Result<Vec<Text>, Error> {
         let mut measures = vec![
             Text::new(
                 "Personal fields are sealed under a key of each person (XChaCha20-Poly1305) before they are written; \
@@ -181,7 +156,21 @@ impl House {
         if !self.settings().server.tls_certificate.as_os_str().is_empty() {
             measures.push(Text::new("The server speaks TLS.", "Der Server spricht TLS."));
         }
-        measures
+        let proofs = self.proofs()?;
+        if self.proves_calls() || proofs.n_kept > 0 {
+            let (n, overdue) = (proofs.n_kept, proofs.n_overdue);
+            measures.push(Text::new(
+                &format!(
+                    "Proofs of consents to calls (UWG section 7a) lie sealed under keys of their own, and are destroyed five \
+                     years after the consent was given and last used: {n} kept, {overdue} overdue."
+                ),
+                &format!(
+                    "Nachweise von Einwilligungen in Anrufe (§ 7a UWG) liegen unter eigenen Schlüsseln versiegelt und werden \
+                     fünf Jahre nach Erteilung und letzter Verwendung vernichtet: {n} aufbewahrt, {overdue} überfällig."
+                ),
+            ));
+        }
+        Ok(measures)
     }
 
     /// What only people can add.
@@ -217,11 +206,4 @@ impl House {
         }
         gaps
     }
-}
-
-/// The host of an address.
-fn host(address: &str) -> Option<String> {
-    let rest = address.split_once("://")?.1;
-    let host = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?;
-    Some(host.to_owned()).filter(|host| !host.is_empty())
 }

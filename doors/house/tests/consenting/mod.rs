@@ -1,4 +1,5 @@
 //! A small shop whose people say yes and no: its project, and every way to read of somebody.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};

@@ -1,6 +1,7 @@
 //! A small shop with people to erase, and a search of every byte it leaves on the disk.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod blocks;
 pub mod learning;
 
 use std::path::Path;
@@ -285,15 +286,46 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// Looks into every file below `dir`. Returns how many it read.
-pub fn search(dir: &Path) -> usize {
+/// What was searched.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Searched {
+    pub n_files: usize,
+    /// Compressed blocks and values of the databases, searched once more as what they are.
+    pub n_blocks: usize,
+}
+
+impl std::ops::AddAssign for Searched {
+    fn add_assign(&mut self, other: Self) {
+        self.n_files += other.n_files;
+        self.n_blocks += other.n_blocks;
+    }
+}
+
+/// Looks into every file below `dir`, and into what lies compressed in it.
+pub fn search(dir: &Path) -> Searched {
     let needles: Vec<_> =
         PLANTED.iter().flat_map(|text| disguises(text).into_iter().map(move |d| (*text, d))).collect();
+    let (searched, found) = find(dir, &needles);
+    assert!(found.is_none(), "{found:?}");
+    searched
+}
+
+/// A text, how it is disguised, and the bytes of that.
+pub type Needle<'t> = (&'t str, (&'static str, Vec<u8>));
+
+/// As [`search`]: what was searched, and the first thing that was found.
+pub fn find(dir: &Path, needles: &[Needle<'_>]) -> (Searched, Option<String>) {
     let mut begins = vec![false; 1 << 16];
-    for (_, (_, needle)) in &needles {
+    for (_, (_, needle)) in needles {
         begins[usize::from(needle[0]) << 8 | usize::from(needle[1])] = true;
     }
-    let (mut n_files, mut open) = (0, vec![dir.to_path_buf()]);
+    // One pass: most bytes begin none of them.
+    let look = |bytes: &[u8]| {
+        let starts = bytes.windows(2).enumerate();
+        let mut starts = starts.filter(|(_, pair)| begins[usize::from(pair[0]) << 8 | usize::from(pair[1])]);
+        starts.find_map(|(at, _)| needles.iter().find(|(_, (_, needle))| bytes[at..].starts_with(needle)))
+    };
+    let (mut searched, mut found, mut open) = (Searched::default(), None, vec![dir.to_path_buf()]);
     while let Some(at) = open.pop() {
         for entry in std::fs::read_dir(at).unwrap().flatten() {
             let path = entry.path();
@@ -301,19 +333,18 @@ pub fn search(dir: &Path) -> usize {
                 open.push(path);
                 continue;
             }
-            n_files += 1;
+            searched.n_files += 1;
             let bytes = std::fs::read(&path).unwrap();
-            // One pass over the file: most bytes begin none of them.
-            for (place, pair) in bytes.windows(2).enumerate() {
-                if !begins[usize::from(pair[0]) << 8 | usize::from(pair[1])] {
-                    continue;
+            let undone = blocks::undone(&bytes);
+            searched.n_blocks += undone.len();
+            for bytes in std::iter::once(&bytes).chain(&undone) {
+                if let (None, Some((text, (disguise, _)))) = (&found, look(bytes)) {
+                    found = Some(format!("`{text}` as {disguise} lies in {}", path.display()));
                 }
-                let found = needles.iter().find(|(_, (_, needle))| bytes[place..].starts_with(needle));
-                assert!(found.is_none(), "{found:?} lies in {}", path.display());
             }
         }
     }
-    n_files
+    (searched, found)
 }
 
 pub fn copy_dir(from: &Path, to: &Path) {

@@ -13,8 +13,8 @@ use crate::table::{Figure, Item};
 pub const ITEM: Item = Item {
     id: "erasure",
     title: "after `erase`, a search of every file of the data directory and of a backup from before, opened with the new root, \
-            for a planted e-mail, name, phone number and free text: plain, JSON, UTF-16, base64, hex, and in the state's \
-            decompressed values; a process that dies at each step",
+            for a planted e-mail, name, phone number and free text: plain, JSON, UTF-16, base64, hex, in the compressed \
+            blocks of state and keys, and in the state's values; a process that dies at each step",
     bar: "no byte, no cell of the erased opens, every neighbour's does, each of the 8 steps is completed on restart",
     run,
 };
@@ -22,6 +22,7 @@ pub const ITEM: Item = Item {
 #[derive(Deserialize)]
 struct Found {
     n_files: u64,
+    n_blocks: u64,
     n_values: u64,
     n_needles: u64,
     n_steps: u64,
@@ -44,12 +45,14 @@ fn run(place: &Place) -> Result<Figure> {
     let holds = found.n_completed == found.n_steps
         && found.n_cells_of_erased_opened == 0
         && found.n_cells_of_neighbours_opened == found.n_cells_of_neighbours
-        && found.n_cells_of_neighbours > 0;
+        && found.n_cells_of_neighbours > 0
+        && found.n_blocks > 0;
     let text = format!(
-        "{} disguises in {} files and {} stored values: none found; cells of the erased that open: {}, of neighbours: {} of {}; \
+        "{} disguises in {} files, {} decompressed blocks and {} stored values: none found; cells of the erased that open: {}, of neighbours: {} of {}; \
          {} of {} steps completed after a kill",
         found.n_needles,
         found.n_files,
+        found.n_blocks,
         found.n_values,
         found.n_cells_of_erased_opened,
         found.n_cells_of_neighbours_opened,
