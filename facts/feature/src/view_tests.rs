@@ -81,7 +81,7 @@ features:
     let said = |name: &str| view.wording()[name].as_str();
     assert_eq!(
         said("spend_90d"),
-        "sum of orders.total, where status = 'paid' and total > 0, window 90d, scale 2"
+        "sum of orders.total, where (status == 'paid' and total > 0), window 90d, scale 2"
     );
     assert_eq!(said("basket_ratio"), "spend_90d / n_orders_90d, default 0");
     assert_eq!(said("interest"), "decayed_sum of orders.total, half-life 14d");

@@ -42,7 +42,9 @@ fn feature(raw: &RawFeature, view: &RawView) -> String {
     add(
         "where",
         raw.filter.as_ref().map(|one| {
-            filter::parse(&one.value).map_or_else(|_| one_spaced(&one.value), |parsed| parsed.to_string())
+            let parsed = filter::parse(&one.value).map(|parsed| parsed.to_string());
+            // Messages quote the whole of it.
+            parsed.unwrap_or_else(|_| one_spaced(&one.value)).replace('`', "")
         }),
     );
     add("window", raw.window.as_ref().map(|window| span(&window.value)));
