@@ -49,9 +49,13 @@ def make(path):
         SELECT count(*), count(id) - count(DISTINCT id), count(*) - count(sku),
             count(*) FILTER (qty NOT BETWEEN 1 AND 100), count(*) FILTER (price < 0),
             count(*) FILTER (country NOT IN ('DE', 'AT', 'CH')), count(*) FILTER (NOT regexp_matches(mail, '{PATTERN}')),
-            count(price) - count(DISTINCT price)
+            count(price) - count(DISTINCT price),
+            (SELECT coalesce(sum(n), 0)::BIGINT FROM (SELECT count(*) n FROM '{path}' GROUP BY id) WHERE n > 1),
+            (SELECT coalesce(sum(n), 0)::BIGINT FROM (SELECT count(*) n FROM '{path}' GROUP BY price) WHERE n > 1)
         FROM '{path}'""").fetchall()[0]
     names = ["rows", "id_repeats", "sku_missing", "qty_outside", "price_below", "country_invalid", "mail_invalid", "price_repeats"]
+    # Some count every row of a value that occurs more than once, the first too: as good a question.
+    names += ["id_repeats, first too", "price_repeats, first too"]
     return dict(zip(names, row))
 
 

@@ -11,7 +11,7 @@ use store::{Emissions, Error, Fold, Key, Scope, Stored, Table};
 use crate::cell::{Cell, FieldCell};
 use crate::cover::Cover;
 use crate::plan::{Plan, Plans, Watched};
-use crate::relation::KeySample;
+use crate::relation::{self, KeySample};
 use crate::report::day_of;
 use crate::ruled::How;
 use crate::values::hash;
@@ -115,7 +115,7 @@ impl Tables {
             .scan_from(&start, &mut |key, cover| into.entry(key.stream.clone()).or_default().merge(cover))
     }
 
-    /// Adds this partition's key samples to `into`, by `stream.field`; those of unique keys have `stream key a+b`.
+    /// Adds this partition's key samples to `into`, by `stream.field` or `stream.a+b`; those of unique keys have `stream key a+b`.
     ///
     /// # Errors
     /// [`Error`] where the store fails.
@@ -279,12 +279,15 @@ impl Fold<Bound<'_>> for QualityFold {
                 CellKey { stream: stream.to_owned(), source: String::new(), day: day_of(record.known_at) };
             tables.covers.update(&key, |cover| cover.add(record.known_at, until))?;
         }
-        for at in &plan.related {
-            if let Some(field) = plan.fields.get(*at)
-                && let Some(value) = field.follow(bound.fields)
-            {
-                let text = text_of(value);
-                tables.keys.update(&format!("{stream}.{}", field.path), |keys| keys.add(&text))?;
+        for places in &plan.related {
+            let fields: Vec<&Watched> = places.iter().filter_map(|at| plan.fields.get(*at)).collect();
+            let values: Vec<_> =
+                fields.iter().filter_map(|field| field.follow(bound.fields)).map(text_of).collect();
+            // Where one of several is missing there is nothing to compare, as with a foreign key of SQL.
+            if values.len() == fields.len() {
+                let paths: Vec<String> = fields.iter().map(|field| field.path.clone()).collect();
+                let name = relation::sample_name(stream, &paths);
+                tables.keys.update(&name, |keys| relation::add(keys, &values))?;
             }
         }
         for key in &plan.keys {

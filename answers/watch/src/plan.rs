@@ -42,8 +42,9 @@ pub struct Plan {
     pub fields: Vec<Watched>,
     /// Groups of open fields that no two records may share, as places in `fields`.
     pub keys: Vec<Vec<usize>>,
-    /// Open fields whose values are held against another stream, or that others are held against: places in `fields`.
-    pub related: Vec<usize>,
+    /// Open fields whose values, several as one key, are held against another stream, or that others are held against:
+    /// places in `fields`, in the order of the relationship.
+    pub related: Vec<Vec<usize>>,
     /// How each of the contract's rules about many records is counted.
     pub rules: Vec<How>,
     /// How long after it happened a record may be known, where that is promised.
@@ -56,7 +57,7 @@ pub struct Plan {
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
     streams: BTreeMap<StreamName, Plan>,
-    /// Which field must have its values in which other.
+    /// Which fields must have their values in which others.
     pub relations: Vec<Relation>,
 }
 
@@ -69,12 +70,14 @@ impl Plans {
             plans.relations.extend(relation::of(contract));
         }
         for relation in plans.relations.clone() {
-            for (stream, field) in [&relation.from, &relation.to] {
-                if let Some(plan) = plans.streams.get_mut(&StreamName::new(stream))
-                    && let Some(at) = plan.fields.iter().position(|f| f.path == *field && f.sealed.is_none())
-                    && !plan.related.contains(&at)
+            for (stream, fields) in [&relation.from, &relation.to] {
+                let Some(plan) = plans.streams.get_mut(&StreamName::new(stream)) else { continue };
+                let place =
+                    |path: &String| plan.fields.iter().position(|f| f.path == *path && f.sealed.is_none());
+                if let Some(places) = fields.iter().map(place).collect::<Option<Vec<_>>>()
+                    && !plan.related.contains(&places)
                 {
-                    plan.related.push(at);
+                    plan.related.push(places);
                 }
             }
         }

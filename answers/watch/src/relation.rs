@@ -1,4 +1,4 @@
-//! Consistency across streams: a field's values must occur in another stream's field.
+//! Consistency across streams: the values of a field, or of several together, must occur in another stream's.
 //!
 //! Neither side's values are all kept. Both keep those with the smallest hashes, by one hash: below the lower of the two
 //! largest hashes each side knows *all* of its values, so what is missing there is missing in truth. The share of
@@ -8,6 +8,7 @@ use contract::Contract;
 use serde::{Deserialize, Serialize};
 
 use crate::Values;
+use crate::values::hash;
 
 /// Keys kept per side of a relation.
 pub(crate) const KEYS: usize = 4_096;
@@ -15,19 +16,19 @@ pub(crate) const KEYS: usize = 4_096;
 /// The keys of one side: open values only.
 pub type KeySample = Values<KEYS>;
 
-/// A field whose values must occur in another field: stream and path of both.
+/// Fields whose values must occur together in other fields, as many: stream and paths of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {
     /// Where the values are used.
-    pub from: (String, String),
+    pub from: (String, Vec<String>),
     /// Where they must occur.
-    pub to: (String, String),
+    pub to: (String, Vec<String>),
 }
 
 /// How a relation holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RelationReport {
-    /// `orders.product`
+    /// `orders.product`, of several fields `lines.order+shop`
     pub from: String,
     /// `products.id`
     pub to: String,
@@ -43,27 +44,40 @@ pub struct RelationReport {
     pub not_judged: Option<String>,
 }
 
-/// The relations a contract declares that compare one field with one. Of several fields at once says [`crate::unjudged`].
+/// The relations a contract declares.
 pub(crate) fn of(contract: &Contract) -> Vec<Relation> {
     let stream = contract.stream.as_str();
-    let single =
-        contract.relationships.iter().filter_map(|one| match (one.from.as_slice(), one.fields.as_slice()) {
-            ([from], [to]) => Some(Relation {
-                from: (stream.to_owned(), from.clone()),
-                to: (one.stream.clone(), to.clone()),
-            }),
-            _ => None,
-        });
-    single.collect()
+    let relations = contract.relationships.iter().map(|one| Relation {
+        from: (stream.to_owned(), one.from.clone()),
+        to: (one.stream.clone(), one.fields.clone()),
+    });
+    relations.collect()
+}
+
+/// What the key sample of one side is called: `orders.product`, `lines.order+shop`.
+pub(crate) fn sample_name(stream: &str, fields: &[String]) -> String {
+    format!("{stream}.{}", fields.join("+"))
+}
+
+/// Adds the values of one side. Several are one key by their lengths and texts: `a · b` with `c` is not `a` with `b · c`.
+pub(crate) fn add(keys: &mut KeySample, values: &[String]) {
+    let [value] = values else {
+        let mut bytes = Vec::new();
+        for value in values {
+            bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(value.as_bytes());
+        }
+        return keys.add_hashed(hash(&bytes), &values.join(" · "));
+    };
+    keys.add(value);
 }
 
 impl RelationReport {
     /// Holds one side against the other.
     pub fn of(relation: &Relation, from: Option<&KeySample>, to: Option<&KeySample>) -> Self {
-        let name = |(stream, field): &(String, String)| format!("{stream}.{field}");
         let mut report = Self {
-            from: name(&relation.from),
-            to: name(&relation.to),
+            from: sample_name(&relation.from.0, &relation.from.1),
+            to: sample_name(&relation.to.0, &relation.to.1),
             n_compared: 0,
             n_orphans: 0,
             examples: Vec::new(),
@@ -98,7 +112,8 @@ mod tests {
 
     #[test]
     fn orphans_are_found_among_few_and_among_many() {
-        let relation = Relation { from: ("a".into(), "x".into()), to: ("b".into(), "y".into()) };
+        let side = |stream: &str, field: &str| (stream.to_owned(), vec![field.to_owned()]);
+        let relation = Relation { from: side("a", "x"), to: side("b", "y") };
         for n in [100_u32, 100_000] {
             let (mut from, mut to) = (KeySample::default(), KeySample::default());
             for i in 0..n {
@@ -112,5 +127,22 @@ mod tests {
             assert!((share - 0.1).abs() < 0.02, "{share}");
             assert_eq!(report.exact, n == 100);
         }
+    }
+
+    #[test]
+    fn values_of_several_fields_are_one_key() {
+        let side = |stream: &str| (stream.to_owned(), vec!["x".to_owned(), "y".to_owned()]);
+        let relation = Relation { from: side("a"), to: side("b") };
+        let sample = |rows: &[[&str; 2]]| {
+            let mut keys = KeySample::default();
+            rows.iter().for_each(|row| super::add(&mut keys, &row.map(str::to_owned)));
+            keys
+        };
+        let there = sample(&[["1", "north"], ["2", "south"], ["a · b", "c"]]);
+        // Each value occurs there, but not both together; and what only looks the same when written is another.
+        let here = sample(&[["1", "north"], ["1", "south"], ["a", "b · c"]]);
+        let report = RelationReport::of(&relation, Some(&here), Some(&there));
+        assert_eq!((report.n_compared, report.n_orphans, report.from.as_str()), (3, 2, "a.x+y"));
+        assert!(report.examples.contains(&"1 · south".to_owned()), "{report:?}");
     }
 }

@@ -11,7 +11,7 @@ use crate::cover::Cover;
 use crate::fold::{CellKey, key_name};
 use crate::plan::{Plan, Plans};
 use crate::promised::{self, PromiseReport};
-use crate::relation::{KeySample, RelationReport};
+use crate::relation::{KeySample, RelationReport, sample_name};
 use crate::ruled::{self, RuleReport};
 
 const DAY: i64 = 86_400_000_000;
@@ -193,7 +193,7 @@ pub fn report(plans: &Plans, seen: &Gathered, options: &Options) -> Report {
         .iter()
         .filter(|relation| by_stream.contains_key(relation.from.0.as_str()))
         .map(|relation| {
-            let side = |(stream, field): &(String, String)| keys.get(&format!("{stream}.{field}"));
+            let side = |(stream, fields): &(String, Vec<String>)| keys.get(&sample_name(stream, fields));
             RelationReport::of(relation, side(&relation.from), side(&relation.to))
         })
         .collect();

@@ -121,9 +121,6 @@ pub fn unjudged(contracts: &Contracts) -> Vec<Finding> {
                 Some(other) => match (missing(contract, &one.from), missing(other, &one.fields)) {
                     (Some(field), _) => (Severity::Error, format!("there is no field `{field}` here")),
                     (_, Some(field)) => (Severity::Error, format!("`{}` has no field `{field}`", one.stream)),
-                    _ if one.from.len() > 1 => {
-                        (Severity::Info, "it compares several fields at once".to_owned())
-                    }
                     _ if is_sealed(contract, &one.from) || is_sealed(other, &one.fields) => {
                         (Severity::Info, "one side is personal and sealed".to_owned())
                     }

@@ -61,7 +61,7 @@ mod training;
 
 pub use crate::jobs::{Act, AttemptView, JobRunner, JobSpec, JobView, RunView, StepView};
 pub use crate::lineage::{ContractChange, DecisionTrace, InputTrace, ModelTrace, RawRecord, what_if};
-pub use applied::{AppliedContract, AppliedFormula, AppliedSegment, Ledger};
+pub use applied::{AppliedContract, AppliedFeature, AppliedFormula, AppliedSegment, Ledger};
 pub use auditing::{AuditEntry, AuditSought, AuditVerified, owe_entry};
 pub use backfilling::Filling;
 pub use backup::restore;

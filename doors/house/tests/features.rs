@@ -202,14 +202,28 @@ fn check_backfill(partitions: u16) {
     house.close();
     drop(house);
 
-    // A view that goes leaves nothing behind; one whose definition changes is filled anew.
+    // Under its version a feature is one formula: the change is refused, by what opens the house and by `check`, with both.
+    let shorter = SHOPPING_VIEW.replace("window: 30d", "window: 20d");
+    write(dir.path(), "features/shopping.yaml", &shorter);
+    let told = House::open(Project::load(dir.path()).unwrap()).err().unwrap().to_string();
+    for part in ["MR4022", "window 30d", "window 20d", "features/shopping.yaml", "`version: 2`"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let refused = Project::load(dir.path()).unwrap().refused_changes().unwrap();
+    assert!(!refused.is_empty() && refused.iter().all(|one| one.code == "MR4022"), "{refused:?}");
+    // A view that goes leaves nothing behind; one with a new version is filled anew.
     std::fs::remove_file(dir.path().join("features/orders.yaml")).unwrap();
-    write(dir.path(), "features/shopping.yaml", &SHOPPING_VIEW.replace("window: 30d", "window: 20d"));
+    write(dir.path(), "features/shopping.yaml", &shorter.replace("version: 1", "version: 2"));
     let house = open_unfilled(dir.path());
     assert_eq!(house.filling().unwrap().len(), 1);
     house.fill(&AtomicBool::new(false)).unwrap();
     assert!(house.verify(|_| {}).unwrap().holds());
     assert!(values(&house, "ann", "shopping").is_ok());
+    let ledger = house.ledger().unwrap();
+    let n_of = |version| {
+        ledger.features.iter().filter(|one| one.view == "shopping" && one.version == version).count()
+    };
+    assert!(n_of(1) > 0 && n_of(1) == n_of(2), "{:?}", ledger.features);
     house.close();
 }
 

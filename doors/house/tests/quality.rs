@@ -25,6 +25,7 @@ status: active
 schema:
   - name: orders
     logicalType: object
+    relationships: [{type: foreignKey, from: [orders.product, orders.kind], to: [products.sku, products.kind]}]
     properties:
       - {name: id, logicalType: string, required: true, unique: true, classification: internal}
       - {name: kind, logicalType: string, classification: internal, logicalTypeOptions: {pattern: 'PATTERN'}}
@@ -58,6 +59,7 @@ schema:
     logicalType: object
     properties:
       - {name: sku, logicalType: string, required: true, primaryKey: true, classification: public}
+      - {name: kind, logicalType: string, classification: public}
 customProperties:
   - {property: source, value: [file]}
   - {property: owner, value: Ada}
@@ -108,7 +110,15 @@ fn import(house: &Arc<House>, dir: &Path) {
     std::fs::write(dir.join("orders.csv"), rows()).unwrap();
     std::fs::write(
         dir.join("products.csv"),
-        (0..18).fold("sku\n".to_owned(), |csv, i| csv + &format!("sku-{i}\n")),
+        // Even products are sold, the others rented; nothing is said of the third.
+        (0..18).fold("sku,kind\n".to_owned(), |csv, i| {
+            let kind = match i {
+                3 => "",
+                _ if i % 2 == 0 => "sale",
+                _ => "rent",
+            };
+            csv + &format!("sku-{i},{kind}\n")
+        }),
     )
     .unwrap();
     house.import(&dir.join("orders.csv"), "orders", |_| {}).unwrap();
@@ -172,9 +182,18 @@ fn what_changed_first_is_said_first_and_relations_are_held() {
     assert!(first.message.contains("`gift`") && first.message.contains("200 of 1,800"), "{}", first.message);
     let second = &report.changes[1];
     assert_eq!((second.metric, second.field.as_deref(), second.gravity), (Metric::Missing, Some("total"), 2));
-    let orphans = report.changes.iter().find(|change| change.metric == Metric::Orphans).unwrap();
+    let of_field = |name: &str| report.changes.iter().find(|change| change.field.as_deref() == Some(name));
+    let orphans = of_field("product").unwrap();
+    assert_eq!(orphans.metric, Metric::Orphans);
     // Products 7 and 17 come in refused orders only.
     assert_eq!((orphans.n, orphans.of), (2, 18), "{}", orphans.message);
+    // Of 20 products 7 and 17 come in refused orders only; 18 and 19 are unknown; 3 has no kind there; 3 and 13 are sold as
+    // gifts too, which no product is.
+    let both = report.relations.iter().find(|one| one.from == "orders.product+kind").unwrap();
+    assert_eq!((both.to.as_str(), both.n_compared, both.n_orphans), ("products.sku+kind", 20, 5), "{both:?}");
+    assert!(both.exact && both.not_judged.is_none(), "{both:?}");
+    let told = of_field("product+kind").unwrap();
+    assert_eq!((told.metric, told.n, told.of), (Metric::Orphans, 5, 20), "{}", told.message);
     house.close();
 }
 

@@ -28,7 +28,7 @@ const MAX_FINDINGS: usize = 200;
 pub(crate) fn routes(table: Table<Arc<Door>>) -> Table<Arc<Door>> {
     table
         .add(
-            Spec::get("/v1/contracts", "contracts", "Every version of contracts and formulas that was in force.")
+            Spec::get("/v1/contracts", "contracts", "Every version of contracts, formulas and features that was in force.")
                 .scope(Scope::Read)
                 .query("stream", false, "One stream; all unless said.")
                 .gives::<Ledger>(),
@@ -138,6 +138,25 @@ pub(crate) struct Ledger {
     contracts: Vec<Applied>,
     /// By use case, metric and version.
     formulas: Vec<Formula>,
+    /// By view, version and feature.
+    features: Vec<OfView>,
+}
+
+/// What a feature is under one version of its view.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AppliedFeature)]
+struct OfView {
+    /// The view.
+    view: String,
+    /// Its version.
+    version: u32,
+    /// The feature; `context.NAME` for what requests say.
+    feature: String,
+    /// How it is computed.
+    formula: String,
+    /// Since when it is known.
+    #[schema(format = DateTime)]
+    since: Option<String>,
 }
 
 /// One version of a contract.
@@ -203,7 +222,15 @@ pub(crate) async fn ledger(
         within: one.goal.within.to_string(),
         since: one.since.map(|at| at.to_string()),
     });
-    Ok(Json(Ledger { contracts: contracts.collect(), formulas: formulas.collect() }))
+    let features = ledger.features.iter().filter(|_| stream.is_none()).map(|one| OfView {
+        view: one.view.clone(),
+        version: one.version,
+        feature: one.feature.clone(),
+        formula: one.formula.clone(),
+        since: one.since.map(|at| at.to_string()),
+    });
+    let (contracts, formulas) = (contracts.collect(), formulas.collect());
+    Ok(Json(Ledger { contracts, formulas, features: features.collect() }))
 }
 
 #[derive(Deserialize)]

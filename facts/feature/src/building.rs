@@ -10,6 +10,7 @@ use crate::plan::{Keep, Plan, Slot};
 use crate::suggest::{nearest_stream, short};
 use crate::value::Kind;
 use crate::view::{Column, Inner, View};
+use crate::wording;
 use crate::yaml::{self, Agg, RawFeature, RawView};
 
 const MAX_FEATURES: usize = 500;
@@ -174,11 +175,14 @@ impl<'f> Building<'f> {
         }
         let fingerprint = RecordId::external("feature view", self.canonical.as_bytes());
         let n_columns = self.columns.len();
+        let wording = wording::of(&raw, &context);
         Some(Inner {
             name: raw.view.value,
             version: raw.version.value,
             id: crate::row::order(fingerprint),
             fingerprint: fingerprint.to_string(),
+            file: self.file.to_owned(),
+            wording,
             description: raw.description,
             stream: contract.stream.clone(),
             purposes: raw.purposes.into_iter().map(|purpose| purpose.value).collect(),

@@ -83,6 +83,7 @@ mod view;
 #[cfg(test)]
 mod view_tests;
 mod views;
+mod wording;
 mod yaml;
 
 pub use asof::{AsOf, Builder, Label};

@@ -1,5 +1,6 @@
 //! A view: named features over one stream, checked against its contract and ready to be computed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use event::{Span, StreamName};
@@ -21,6 +22,9 @@ pub(crate) struct Inner {
     pub(crate) version: u32,
     pub(crate) id: u64,
     pub(crate) fingerprint: String,
+    pub(crate) file: String,
+    /// What its file says, by feature.
+    pub(crate) wording: BTreeMap<String, String>,
     pub(crate) description: Option<String>,
     pub(crate) stream: StreamName,
     pub(crate) purposes: Vec<String>,
@@ -141,6 +145,17 @@ impl View {
     /// Names everything that decides its values: two views with the same fingerprint compute the same.
     pub fn fingerprint(&self) -> &str {
         &self.0.fingerprint
+    }
+
+    /// The file it was read from.
+    pub fn file(&self) -> &str {
+        &self.0.file
+    }
+
+    /// What its file says of each feature, in one line: `sum of orders.total, window 30d`. What a request says stands under
+    /// `context.NAME`. It is the same for every way of writing the same, and knows nothing of the contract.
+    pub fn wording(&self) -> &BTreeMap<String, String> {
+        &self.0.wording
     }
 
     /// What it is about, for people.

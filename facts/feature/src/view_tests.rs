@@ -77,6 +77,14 @@ features:
     // Words and comments change nothing; a filter said in other words does not either; a window does.
     let same = yaml.replace("What somebody bought.", "x").replace("total > 0", "(total>0)");
     assert_eq!(read(&same).fingerprint(), view.fingerprint());
+    assert_eq!(read(&same).wording(), view.wording());
+    let said = |name: &str| view.wording()[name].as_str();
+    assert_eq!(
+        said("spend_90d"),
+        "sum of orders.total, where (status == 'paid' and total > 0), window 90d, scale 2"
+    );
+    assert_eq!(said("basket_ratio"), "spend_90d / n_orders_90d, default 0");
+    assert_eq!(said("interest"), "decayed_sum of orders.total, half-life 14d");
     assert_ne!(read(&yaml.replace("window: 30d", "window: 31d")).fingerprint(), view.fingerprint());
 }
 

@@ -6,6 +6,7 @@ use contract::diff::{self, Step};
 use contract::{Contract, Contracts};
 use decide::{Goal, UseCase};
 use event::{Instant, StreamName, Version};
+use feature::View;
 use profile::Segment;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,7 @@ use crate::project::Project;
 /// Changes that a message names.
 const NAMED: usize = 3;
 
-/// Every version of contracts and formulas that was ever in force.
+/// Every version of contracts, formulas, segments and features that was ever in force.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// By stream and version.
@@ -25,6 +26,8 @@ pub struct Ledger {
     pub formulas: Vec<AppliedFormula>,
     /// By name and version.
     pub segments: Vec<AppliedSegment>,
+    /// By view, version and feature.
+    pub features: Vec<AppliedFeature>,
     /// The version of each stream that judges now.
     pub current: BTreeMap<String, Version>,
     /// How often that changed.
@@ -68,12 +71,28 @@ pub struct AppliedSegment {
     pub since: Option<Instant>,
 }
 
+/// What a feature is, under one version of its view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedFeature {
+    /// The view.
+    pub view: String,
+    /// Its version.
+    pub version: u32,
+    /// The feature; `context.NAME` for what requests say.
+    pub feature: String,
+    /// How it is computed.
+    pub formula: String,
+    /// Since when it is known.
+    pub since: Option<Instant>,
+}
+
 impl Ledger {
     pub(super) fn sort(&mut self) {
         let key =
             |one: &AppliedFormula| (one.use_case.clone(), one.goal.metric.clone(), one.goal.formula_version);
         self.formulas.sort_by_key(key);
         self.segments.sort_by_key(|one| (one.segment.clone(), one.version));
+        self.features.sort_by_key(|one| (one.view.clone(), one.version, one.feature.clone()));
     }
 
     /// One version of a stream's contract.
@@ -110,12 +129,13 @@ impl Ledger {
     }
 
     /// What the project says otherwise under a version that stayed: MR1123 of contracts, MR1124 of formulas, MR3127 of
-    /// segments.
+    /// segments, MR4022 of features.
     pub fn objections(&self, project: &Project) -> Vec<Finding> {
         let changed = project.contracts.versions().filter_map(|contract| self.changed(contract));
         let formulas = project.use_cases.iter().filter_map(|use_case| self.reformulated(use_case));
         let segments = project.segments.iter().filter_map(|segment| self.redefined(segment));
-        changed.chain(formulas).chain(segments).collect()
+        let features = project.views.iter().flat_map(|view| self.recomputed(view));
+        changed.chain(formulas).chain(segments).chain(features).collect()
     }
 
     /// Decisions and datasets name a segment by its version, so a version has one rule.
@@ -139,6 +159,24 @@ impl Ledger {
             newest + 1
         );
         Some(crate::finding::finding("MR3127", &segment.file, 1, message))
+    }
+
+    /// Models and decisions name a feature by its view's version: under it the feature is one formula. Features that are
+    /// new or gone under a version are no other formula.
+    fn recomputed(&self, view: &View) -> Vec<Finding> {
+        let mine = self.features.iter().filter(|one| one.view == view.name());
+        let due = mine.clone().map(|one| one.version).max().unwrap_or(view.version()) + 1;
+        let changed = mine.filter(|one| one.version == view.version()).filter_map(|old| {
+            let new = view.wording().get(&old.feature).filter(|new| **new != old.formula)?;
+            let since = old.since.map(|at| format!(" since {at}")).unwrap_or_default();
+            let message = format!(
+                "feature `{}.{}` has been `{}`{since} under version {}, and is `{new}` now: models learned and decisions \
+                 were made with what it was; give the view `version: {due}`",
+                old.view, old.feature, old.formula, old.version
+            );
+            Some(crate::finding::finding("MR4022", view.file(), 1, message))
+        });
+        changed.collect()
     }
 
     fn changed(&self, new: &Contract) -> Option<Finding> {
@@ -243,6 +281,18 @@ impl Ledger {
                     purpose: segment.purpose.clone(),
                     rule: segment.rule.to_string(),
                 });
+            }
+        }
+        for view in project.views.iter() {
+            for (feature, formula) in view.wording() {
+                let is_known = |one: &AppliedFeature| {
+                    one.view == view.name() && one.version == view.version() && one.feature == *feature
+                };
+                if !self.features.iter().any(is_known) {
+                    let (view, version) = (view.name().to_owned(), view.version());
+                    let (feature, formula) = (feature.clone(), formula.clone());
+                    notes.push(Note::Feature { view, version, feature, formula });
+                }
             }
         }
         let mut judging: BTreeMap<String, Option<Version>> =

@@ -1,4 +1,5 @@
-//! What was put into force: every version of a contract and of a metric's formula, as records of the control partition
+//! What was put into force: every version of a contract, of a metric's formula, of a segment and of a
+//! feature, as records of the control partition
 //! (`mr.contracts`).
 //!
 //! What a version says never changes: records say under which version they were judged, decisions under which formula
@@ -14,7 +15,7 @@ mod ledger;
 mod page;
 mod tables;
 
-pub use ledger::{AppliedContract, AppliedFormula, AppliedSegment, Ledger};
+pub use ledger::{AppliedContract, AppliedFeature, AppliedFormula, AppliedSegment, Ledger};
 pub(crate) use page::recall;
 pub(crate) use tables::{APPLIED, AppliedFold, Note, Tables};
 
@@ -50,7 +51,7 @@ pub(crate) fn refuse_changed(project: &Project) -> Result<(), Error> {
 }
 
 impl House {
-    /// Every version of contracts and formulas that was ever in force.
+    /// Every version of contracts, formulas, segments and features that was ever in force.
     ///
     /// # Errors
     /// [`Error::Store`]

@@ -6,7 +6,7 @@ use decide::Goal;
 use event::{Instant, Version};
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{AppliedContract, AppliedFormula, AppliedSegment, Ledger};
+use super::ledger::{AppliedContract, AppliedFeature, AppliedFormula, AppliedSegment, Ledger};
 use crate::Error;
 use crate::layout::{Layout, write_durably};
 use crate::project::Project;
@@ -24,6 +24,8 @@ struct Page {
     formulas: Vec<OfFormula>,
     #[serde(default)]
     segments: Vec<AppliedSegment>,
+    #[serde(default)]
+    features: Vec<AppliedFeature>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,8 +69,13 @@ pub(super) fn write(ledger: &Ledger, layout: &Layout) -> Result<(), Error> {
         since: one.since,
     });
     let segments = ledger.segments.clone();
-    let page =
-        Page { format: FORMAT, contracts: contracts.collect(), formulas: formulas.collect(), segments };
+    let page = Page {
+        format: FORMAT,
+        contracts: contracts.collect(),
+        formulas: formulas.collect(),
+        segments,
+        features: ledger.features.clone(),
+    };
     let path = layout.root().join(FILE);
     let broken = |e: serde_json::Error| Error::Directory { path: path.clone(), reason: e.to_string() };
     let text = serde_json::to_vec(&page).map_err(broken)?;
@@ -107,6 +114,7 @@ pub(crate) fn recall(project: &Project) -> Result<Option<Ledger>, Error> {
     let formula =
         |one: OfFormula| AppliedFormula { use_case: one.use_case, goal: one.goal, since: one.since };
     ledger.segments = page.segments;
+    ledger.features = page.features;
     ledger.formulas = page.formulas.into_iter().map(formula).collect();
     Ok(Some(ledger))
 }

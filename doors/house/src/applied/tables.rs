@@ -5,7 +5,7 @@ use event::{Instant, Record, Version};
 use serde::{Deserialize, Serialize};
 use store::{Emissions, Error, Fold, Scope, Stored, Table};
 
-use super::ledger::{AppliedContract, AppliedFormula, AppliedSegment, Ledger};
+use super::ledger::{AppliedContract, AppliedFeature, AppliedFormula, AppliedSegment, Ledger};
 
 /// The stream of what was put into force.
 pub(crate) const APPLIED: &str = "mr.contracts";
@@ -20,6 +20,8 @@ pub(crate) enum Note {
     Formula { use_case: String, goal: Goal },
     /// A version of a segment, for ever.
     Segment { segment: String, version: u32, purpose: String, rule: String },
+    /// What a feature is under a version of its view, for ever.
+    Feature { view: String, version: u32, feature: String, formula: String },
     /// A version is the one that judges from now on; none: the stream has no contract any more.
     InForce { stream: String, version: Option<Version>, time: u32 },
 }
@@ -33,6 +35,7 @@ impl Note {
                 format!("formula {} {use_case} {}", goal.formula_version, goal.metric)
             }
             Self::Segment { segment, version, .. } => format!("segment {version} {segment}"),
+            Self::Feature { view, version, feature, .. } => format!("feature {version} {view} {feature}"),
             Self::InForce { stream, time, .. } => format!("in force {time} {stream}"),
         }
     }
@@ -71,6 +74,16 @@ struct KeptSegment {
     since: Instant,
 }
 
+/// A feature as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct KeptFeature {
+    view: String,
+    version: u32,
+    feature: String,
+    formula: String,
+    since: Instant,
+}
+
 /// Which version judges, and how often that changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Current {
@@ -83,6 +96,7 @@ pub struct Tables {
     contracts: Table<String, KeptContract>,
     formulas: Table<String, KeptFormula>,
     segments: Table<String, KeptSegment>,
+    features: Table<String, KeptFeature>,
     current: Table<String, Current>,
 }
 
@@ -93,13 +107,20 @@ impl Tables {
             contracts: Table::open(scope, "applied.contracts"),
             formulas: Table::open(scope, "applied.formulas"),
             segments: Table::open(scope, "applied.segments"),
+            features: Table::open(scope, "applied.features"),
             current: Table::open(scope, "applied.current"),
         }
     }
 
     /// The tables, for commit and digest.
     pub fn stored(&mut self) -> Vec<&mut dyn Stored> {
-        vec![&mut self.contracts, &mut self.formulas, &mut self.segments, &mut self.current]
+        vec![
+            &mut self.contracts,
+            &mut self.formulas,
+            &mut self.segments,
+            &mut self.features,
+            &mut self.current,
+        ]
     }
 
     /// All of it.
@@ -126,6 +147,15 @@ impl Tables {
                 version: kept.version,
                 purpose: kept.purpose.clone(),
                 rule: kept.rule.clone(),
+                since: Some(kept.since),
+            });
+        })?;
+        self.features.scan(|_, kept| {
+            ledger.features.push(AppliedFeature {
+                view: kept.view.clone(),
+                version: kept.version,
+                feature: kept.feature.clone(),
+                formula: kept.formula.clone(),
                 since: Some(kept.since),
             });
         })?;
@@ -163,6 +193,11 @@ impl Fold<Record> for AppliedFold {
             Note::Segment { segment, version, purpose, rule } => {
                 if tables.segments.get(&key)?.is_none() {
                     tables.segments.put(key, KeptSegment { segment, version, purpose, rule, since });
+                }
+            }
+            Note::Feature { view, version, feature, formula } => {
+                if tables.features.get(&key)?.is_none() {
+                    tables.features.put(key, KeptFeature { view, version, feature, formula, since });
                 }
             }
             Note::InForce { stream, version, time } => {

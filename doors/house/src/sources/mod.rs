@@ -159,11 +159,14 @@ fn wrong(
         Some(ahead) if ahead > Span::ZERO => {
             wrong.push((
                 "MR2055",
-                format!("its clock is {ahead} ahead; times that it sends with `sentAt` are corrected"),
+                format!(
+                    "its clock is {} ahead; times that it sends with `sentAt` are corrected",
+                    rounded(ahead)
+                ),
             ));
         }
         Some(ahead) => {
-            let behind = Span::from_micros(-ahead.micros());
+            let behind = rounded(Span::from_micros(-ahead.micros()));
             wrong.push((
                 "MR2055",
                 format!("its clock is {behind} behind; times that it sends with `sentAt` are corrected"),
@@ -171,7 +174,7 @@ fn wrong(
         }
         None => {
             if let Some(day) = last_day.filter(|day| day.n_ahead >= ENOUGH && day.n_ahead * 2 > day.n_live) {
-                let ahead = Span::from_micros(day.least_lag.unwrap_or_default().saturating_neg());
+                let ahead = rounded(Span::from_micros(day.least_lag.unwrap_or_default().saturating_neg()));
                 let message = format!(
                     "{} of the {} records of its latest day happened after they came, by up to {ahead}: its clock is ahead",
                     day.n_ahead, day.n_live
@@ -190,6 +193,17 @@ fn wrong(
         wrong.push(("MR2056", message));
     }
     wrong
+}
+
+/// As exact as one says it: to the hour beyond two days, to the minute beyond two hours, else to the second.
+fn rounded(span: Span) -> Span {
+    const SECOND: i64 = 1_000_000;
+    let unit = match span.micros() / SECOND {
+        172_800.. => 3_600 * SECOND,
+        7_200.. => 60 * SECOND,
+        _ => SECOND,
+    };
+    Span::from_micros(span.micros() / unit * unit)
 }
 
 #[cfg(test)]
@@ -229,5 +243,18 @@ mod tests {
         assert!(codes("", state(SourceDay { n_refused: 10, ..day }), &well).is_empty());
         let imported = SourceDay { n_refused: 20, n_records: 20, n_live: 0, ..day };
         assert!(codes("", state(imported), &well).is_empty());
+    }
+
+    #[test]
+    fn a_clock_is_wrong_by_what_one_can_read() {
+        for (micros, said) in [
+            (61_000_123, "61s"),
+            (7_200_000_000, "2h"),
+            (7_261_500_000, "121m"),
+            (2_052_685_717_430, "570h"),
+            (40 * 86_400_000_000, "40d"),
+        ] {
+            assert_eq!(rounded(Span::from_micros(micros)).to_string(), said);
+        }
     }
 }

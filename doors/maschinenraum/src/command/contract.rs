@@ -49,7 +49,7 @@ pub enum Contracts {
         #[arg(long)]
         records: bool,
     },
-    /// Every version of contracts and metric formulas that was in force, since when, and which judges now.
+    /// Every version of contracts, metric formulas and features that was in force, since when, and which judges now.
     Ledger {
         /// Only of this stream.
         stream: Option<String>,
@@ -251,7 +251,11 @@ fn ledger(ctx: &Ctx, stream: Option<&str>, text: Option<Version>) -> anyhow::Res
                 })
             })
             .collect();
-        out::json(&serde_json::json!({ "contracts": contracts, "formulas": formulas.collect::<Vec<_>>() }))?;
+        let features: Vec<_> = ledger.features.iter().filter(|_| stream.is_none()).collect();
+        let formulas: Vec<_> = formulas.collect();
+        out::json(
+            &serde_json::json!({ "contracts": contracts, "formulas": formulas, "features": features }),
+        )?;
         return Ok(Code::Fine);
     }
     out::table(&["stream", "version", "", "since", "file"], &rows);
@@ -273,6 +277,17 @@ fn ledger(ctx: &Ctx, stream: Option<&str>, text: Option<Version>) -> anyhow::Res
     if !rows.is_empty() {
         out::line("");
         out::table(&["use case", "metric", "version", "formula", "counts", "since"], &rows);
+    }
+    let features = ledger.features.iter().filter(|_| stream.is_none());
+    let rows: Vec<Vec<String>> = features
+        .map(|one| {
+            let name = format!("{}@{}.{}", one.view, one.version, one.feature);
+            vec![name, one.formula.clone(), since(&one.since)]
+        })
+        .collect();
+    if !rows.is_empty() {
+        out::line("");
+        out::table(&["feature", "formula", "since"], &rows);
     }
     Ok(Code::Fine)
 }

@@ -90,6 +90,8 @@ fn view(yaml: &str, keep: Keep) -> View {
     View::new(Inner {
         name: inner.name.clone(),
         version: inner.version,
+        file: inner.file.clone(),
+        wording: inner.wording.clone(),
         id: inner.id,
         fingerprint: inner.fingerprint.clone(),
         description: None,

@@ -5,6 +5,7 @@
 //! on is a wider promise, so it is no breach for those who send and one for those who read.
 
 mod fields;
+mod promised;
 mod rules;
 
 use std::fmt;
@@ -299,6 +300,9 @@ fn of_contract(old: &Contract, new: &Contract, out: &mut Vec<Change>) {
             say(format!("is kept {how}, no longer for {was}"), Effect::None, Effect::Meaning);
         }
         _ => {}
+    }
+    for (message, readers, writers, line) in promised::changes(old, new) {
+        out.push(Change { line, ..whole(new, &message, readers, writers) });
     }
     fields::changes(old, new, out);
 }

@@ -158,3 +158,54 @@ fn versions_say_as_much_as_the_changes() {
         "{texts:?}"
     );
 }
+
+#[test]
+fn what_is_promised_of_many_records_is_a_promise_too() {
+    let kind = "customProperties: [{ property: enum, value: [a, b] }]";
+    let with = |rest: &str| format!("{kind}, {rest}");
+    check(
+        kind,
+        &with("relationships: [{ type: foreignKey, to: kinds.id }]"),
+        "-~ stream `orders` promises that `kind` occurs in `kinds.id`",
+        "!- stream `orders` no longer promises that `kind` occurs in `kinds.id`",
+    );
+    check(
+        kind,
+        &with("quality: [{ metric: nullValues, unit: percent, mustBeLessThan: 5 }]"),
+        "-~ stream `orders` promises that nullValues of `kind` is less than 5",
+        "!- stream `orders` no longer promises that nullValues of `kind` is less than 5",
+    );
+    let level = |hours: u32| {
+        format!(
+            "slaProperties: [{{ property: latency, value: {hours}, unit: h }}]\ncustomProperties:\n  - {{ property: subjectKey"
+        )
+    };
+    check(
+        "customProperties:\n  - { property: subjectKey",
+        &level(4),
+        "-~ stream `orders` promises latency 4 h",
+        "!- stream `orders` no longer promises latency 4 h",
+    );
+    let base = BASE.replacen("customProperties:\n  - { property: subjectKey", &level(4), 1);
+    let later = base.replacen("value: 4", "value: 5", 1);
+    assert_eq!(told(&base, &later), ["!- stream `orders` promises latency 5 h, no longer latency 4 h"]);
+    assert_eq!(told(&later, &base), ["-~ stream `orders` promises latency 4 h, no longer latency 5 h"]);
+    // A bound is wider where it lets a figure through that the other does not.
+    let bound =
+        |bound: &str| BASE.replacen(kind, &with(&format!("quality: [{{ metric: nullValues, {bound} }}]")), 1);
+    let marks = |old: &str, new: &str| {
+        let all = told(&bound(old), &bound(new));
+        all.iter().map(|one| one.chars().take(2).collect::<String>()).collect::<Vec<_>>().join(" ")
+    };
+    for (old, new, expected) in [
+        ("mustBe: 1", "mustBeLessOrEqualTo: 5", "!-"),
+        ("mustBeLessOrEqualTo: 5", "mustBe: 1", "-~"),
+        ("mustBeLessThan: 5", "mustBeLessOrEqualTo: 5", "!-"),
+        ("mustBeBetween: [0, 5]", "mustBeBetween: [1, 4]", "-~"),
+        ("mustBeBetween: [0, 5]", "mustBeBetween: [1, 6]", "!-"),
+        ("mustBe: 1", "mustBe: 1, severity: warning", "!-"),
+        ("mustBe: 1", "mustBe: 1", ""),
+    ] {
+        assert_eq!(marks(old, new), expected, "{old} to {new}");
+    }
+}

@@ -104,6 +104,19 @@ pub enum Bound {
 }
 
 impl Bound {
+    /// The numbers at which it changes its mind.
+    pub(crate) fn ends(self) -> Vec<f64> {
+        match self {
+            Self::MustBe(n)
+            | Self::MustNotBe(n)
+            | Self::MustBeGreaterThan(n)
+            | Self::MustBeGreaterOrEqualTo(n)
+            | Self::MustBeLessThan(n)
+            | Self::MustBeLessOrEqualTo(n) => vec![n],
+            Self::MustBeBetween(low, high) | Self::MustNotBeBetween(low, high) => vec![low, high],
+        }
+    }
+
     /// True where the figure is as it must be.
     pub fn holds(self, figure: f64) -> bool {
         match self {
