@@ -135,8 +135,8 @@ impl House {
     }
 
     fn model_of(&self, name: &str, version: &str) -> Result<Option<Arc<Model>>, Error> {
-        let state =
-            self.in_control(|rooms| Ok(rooms.releases.model(&name.parse().ok()?).ok()).transpose())?;
+        let Ok(name) = name.parse() else { return Ok(None) };
+        let state = self.in_control(|rooms| Ok(rooms.releases.model(&name).ok()))?;
         let found = state
             .as_ref()
             .and_then(|state| state.versions.iter().find(|one| one.number.to_string() == version));
