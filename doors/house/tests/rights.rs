@@ -150,7 +150,7 @@ legal_basis: contract
 security_level: internal
 risk_class: minimal
 latency_ms: 50
-gold_set: goldsets/next.jsonl
+gold_set: goldsets/again.jsonl
 budget: {name: again, total: 1000 EUR, period: month}
 exploration: 0
 holdout: {share: 0, salt: again}
@@ -166,13 +166,23 @@ actions:
 #[test]
 fn art_15_1_h_a_score_is_told_with_its_parts_and_a_counterfactual() {
     let dir = tempfile::tempdir().unwrap();
-    let house = learning::with_history(dir.path(), 2);
+    let house = learning::with_history(dir.path(), 2, &learning::some_often());
     house.close();
     drop(house);
     write(dir.path(), "usecases/again.yaml", AGAIN);
+    let model = std::fs::read_to_string(dir.path().join("models/again.yaml")).unwrap();
+    write(dir.path(), "models/again.yaml", &format!("{model}gate: {{max_calibration_error: 0.3}}\n"));
+    let gold = (0..60).filter(|who| *who != 4).map(|who| {
+        let who_is = json!({"kind": "user_id", "value": format!("n{who}")});
+        json!({"identifier": who_is, "at": "2026-03-02T00:00:00Z", "outcome": who % 2 == 0}).to_string()
+            + "\n"
+    });
+    write(dir.path(), "goldsets/again.jsonl", &gold.collect::<String>());
     let house = open(dir.path()).unwrap();
     let training = house.train(&all(), "again", &mut |_| {}).unwrap();
-    house.promote(&all(), "again", training.baseline, registry::Move::Live, "test").unwrap();
+    for to in [registry::Move::Canary(registry::Share::from_percent(50.0).unwrap()), registry::Move::Live] {
+        house.promote(&all(), "again", training.baseline, to, "test").unwrap();
+    }
     while house.do_chores().unwrap() > 0 {}
     let people: Vec<String> = (0..40).filter(|n| *n != 4).map(|n| format!("n{n}")).collect();
     let (mut n_told, mut n_counterfactuals) = (0, 0);
@@ -309,7 +319,7 @@ fn a_correction_that_is_wrong_itself_is_refused_and_changes_nothing() {
     };
     for (corrections, code, said) in [
         (vec![], "MR3751", "say what is wrong"),
-        (vec![one("nothing", None, "name", json!("x"))], "MR7060", "`nothing`"),
+        (vec![one("nothing", None, "name", json!("x"))], "MR70", "`nothing`"),
         (vec![one("people", None, "shoe_size", json!(41))], "MR3751", "`shoe_size`"),
         (vec![one("people", None, "email", json!("x@y.example"))], "MR3751", "people split"),
         (vec![one("people", None, "name", json!(["a", "b"]))], "MR3751", "contract refuses"),

@@ -98,8 +98,8 @@ mod tests {
         );
         assert_eq!(
             csv(&rows, For::Import),
-            "/address/city,n,name,note,/tags\r\nKöln,-3,\"Özil, \"\"M\"\"\",,\r\n\
-             ,,\"=HYPERLINK(\"\"x\"\")\",\"\",\"[\"\"a\"\",\"\"b\"\"]\"\r\n"
+            "/address/city,n,name,/tags,note\r\nKöln,-3,\"Özil, \"\"M\"\"\",,\r\n\
+             ,,\"=HYPERLINK(\"\"x\"\")\",\"[\"\"a\"\",\"\"b\"\"]\",\"\"\r\n"
         );
         assert_eq!(csv(&[], For::People), "\r\n");
     }

@@ -62,35 +62,44 @@ pub struct Learned {
     pub verified: bool,
 }
 
+/// Who bought on which day: 60 people about once a week, now a little sooner and now later.
+pub fn about_weekly() -> Vec<(i64, i64)> {
+    let day = |n: i64| (n / 60) * 7 + ((n / 60) * (n / 60) + n % 60) % 5;
+    (0..900).map(|n| (n % 60, day(n))).collect()
+}
+
+/// Who bought on which day: every second one of 60 people every four days, the others every ten.
+pub fn some_often() -> Vec<(i64, i64)> {
+    let of = |who: i64| {
+        let every = if who % 2 == 0 { 4 } else { 10 };
+        (0..100 / every).map(move |k| (who, k * every + who % every))
+    };
+    (0..60).flat_map(of).collect()
+}
+
 /// A shop with months of orders from which a model can learn who buys again.
-pub fn with_history(dir: &Path, partitions: u16) -> Arc<House> {
+pub fn with_history(dir: &Path, partitions: u16, bought: &[(i64, i64)]) -> Arc<House> {
     project(dir, partitions);
     write(dir, "contracts/bought.yaml", &HISTORY.replace("PURPOSES", PURPOSES));
     write(dir, "features/bought.yaml", VIEW);
     write(dir, "models/again.yaml", MODEL);
     let start: event::Instant = "2026-01-01T00:00:00Z".parse().unwrap();
     let mut csv = "order_id,cents,at,user_id\n".to_owned();
-    for n in 0..900_i64 {
-        // About once a week, now a little sooner and now later.
-        let who = n % 60;
-        let day = (n / 60) * 7 + ((n / 60) * (n / 60) + who) % 5;
+    for (n, (who, day)) in (0_i64..).zip(bought) {
         let at = start + event::Span::from_secs(day * 86_400 + n);
-        csv += &format!(
-            "b{n},{},{at},{}\n",
-            500 + 37 * (n % 50),
-            if who == 4 { "zoe".to_owned() } else { format!("n{who}") }
-        );
+        let who = if *who == 4 { "zoe".to_owned() } else { format!("n{who}") };
+        csv += &format!("b{n},{},{at},{who}\n", 500 + 37 * (n % 50));
     }
     write(dir, "in/bought.csv", &csv);
     let house = open(dir).unwrap();
     let done = house.import(&dir.join("in/bought.csv"), "bought", |_| {}).unwrap();
-    assert_eq!(done.counts.n_accepted, 900, "{done:?}");
+    assert_eq!(done.counts.n_accepted, bought.len() as u64, "{done:?}");
     house
 }
 
 /// Trains, erases, and trains anew by policy.
 pub fn learn(dir: &Path, partitions: u16) -> Learned {
-    let house = with_history(dir, partitions);
+    let house = with_history(dir, partitions, &about_weekly());
     let zoe = house.subject(&user("zoe")).unwrap();
     let spec = house.project().model("again").unwrap().clone();
     let dataset = |house: &House| {
