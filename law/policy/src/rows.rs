@@ -12,48 +12,50 @@ pub const MOST_PURPOSES: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowBits {
     purposes: Vec<Box<str>>,
-    /// Sorted, without duplicates.
-    subjects: Box<[Subject]>,
-    /// One word per subject, one bit per purpose.
-    words: Box<[u64]>,
+    /// Sorted by subject, without duplicates: one word per subject, one bit per purpose.
+    rows: Box<[(Subject, u64)]>,
+    /// Where the rows begin whose subjects begin with the same bits: pseudonyms are spread evenly, so it is a few of them.
+    starts: Box<[u32]>,
+    /// How many bits of a subject's lead are left out of that.
+    shift: u32,
 }
 
 impl RowBits {
     /// The bits of some grants, at most [`MOST_PURPOSES`]; more are not allowed, so they are denied.
     pub fn new(grants: &[&Grant]) -> Self {
         let grants = grants.get(..MOST_PURPOSES).unwrap_or(grants);
-        let mut subjects: Vec<Subject> = match grants {
-            [only] => only.subjects().to_vec(),
-            many => many.iter().flat_map(|grant| grant.subjects()).copied().collect(),
-        };
+        let row = |subject: &Subject| (*subject, 0_u64);
+        let mut rows: Vec<(Subject, u64)> =
+            grants.iter().flat_map(|grant| grant.subjects()).map(row).collect();
         if grants.len() > 1 {
-            subjects.sort_unstable();
-            subjects.dedup();
+            rows.sort_unstable();
+            rows.dedup();
         }
-        let mut bits =
-            Self { purposes: Vec::new(), words: vec![0; subjects.len()].into(), subjects: subjects.into() };
+        let mut purposes: Vec<Box<str>> = Vec::new();
         for grant in grants {
-            let purpose = bits.place_of(grant.purpose()).unwrap_or_else(|| {
-                bits.purposes.push(grant.purpose().into());
-                bits.purposes.len() - 1
+            let known = purposes.iter().position(|known| **known == *grant.purpose());
+            let purpose = known.unwrap_or_else(|| {
+                purposes.push(grant.purpose().into());
+                purposes.len() - 1
             });
             // Both are sorted: one walk over them.
             let mut at = 0;
             for subject in grant.subjects() {
-                while bits.subjects.get(at).is_some_and(|known| known < subject) {
+                while rows.get(at).is_some_and(|(known, _)| known < subject) {
                     at += 1;
                 }
-                if let Some(word) = bits.words.get_mut(at) {
+                if let Some((_, word)) = rows.get_mut(at) {
                     *word |= 1 << purpose;
                 }
             }
         }
-        bits
+        let (starts, shift) = starts(&rows);
+        Self { purposes, rows: rows.into(), starts, shift }
     }
 
     /// How many subjects have a bit at all.
     pub fn n_subjects(&self) -> usize {
-        self.subjects.len()
+        self.rows.len()
     }
 
     /// The place of a purpose, to ask for many rows with; `None` where there is no grant for it.
@@ -63,14 +65,35 @@ impl RowBits {
 
     /// True where a subject's row may be used for the purpose at this place.
     pub fn permits_at(&self, subject: Subject, purpose: usize) -> bool {
-        let word = place(&self.subjects, subject).and_then(|at| self.words.get(at));
-        purpose < MOST_PURPOSES && word.is_some_and(|word| word >> purpose & 1 == 1)
+        let first = usize::try_from(lead(&subject) >> self.shift).unwrap_or(usize::MAX);
+        let (Some(from), Some(to)) = (self.starts.get(first), self.starts.get(first.saturating_add(1)))
+        else {
+            return false;
+        };
+        let near = self.rows.get(*from as usize..*to as usize).unwrap_or_default();
+        let found = near.binary_search_by(|(known, _)| known.cmp(&subject)).ok().and_then(|at| near.get(at));
+        purpose < MOST_PURPOSES && found.is_some_and(|(_, word)| word >> purpose & 1 == 1)
     }
 
     /// True where a subject's row may be used for a purpose.
     pub fn permits(&self, subject: Subject, purpose: &str) -> bool {
         self.place_of(purpose).is_some_and(|purpose| self.permits_at(subject, purpose))
     }
+}
+
+/// Where the rows of each lead begin, with the end of the last; and by how much a lead is shortened.
+fn starts(rows: &[(Subject, u64)]) -> (Box<[u32]>, u32) {
+    let n_bits = rows.len().max(4).ilog2() - 1;
+    let shift = u64::BITS - n_bits;
+    let mut starts = Vec::with_capacity((1 << n_bits) + 1);
+    for (at, (subject, _)) in rows.iter().enumerate() {
+        let first = usize::try_from(lead(subject) >> shift).unwrap_or(usize::MAX);
+        while starts.len() <= first {
+            starts.push(u32::try_from(at).unwrap_or(u32::MAX));
+        }
+    }
+    starts.resize((1 << n_bits) + 1, u32::try_from(rows.len()).unwrap_or(u32::MAX));
+    (starts.into(), shift)
 }
 
 /// Where a subject stands among sorted ones. Pseudonyms are spread evenly, so a first guess is off by the square root of
@@ -164,7 +187,10 @@ mod tests {
             let mut subjects: Vec<Subject> = known.iter().map(|bytes| subject(*bytes)).collect();
             subjects.sort_unstable();
             subjects.dedup();
+            let whole = grant("ads", subjects.clone());
+            let bits = RowBits::new(&[&whole]);
             for bytes in known.iter().copied().chain([asked, near, [0; 16], [255; 16]]) {
+                prop_assert_eq!(bits.permits(subject(bytes), "ads"), subjects.contains(&subject(bytes)));
                 prop_assert_eq!(place(&subjects, subject(bytes)), subjects.binary_search(&subject(bytes)).ok());
             }
         }
