@@ -274,6 +274,10 @@ fn fetch(ctx: &Ctx, house: &house::House, id: &str, folder: &Path, by: &str) -> 
             .and_then(|mut file| file.write_all(content.as_bytes()))
             .with_context(told)?;
     }
+    let is_theirs = |name: &str| {
+        name.starts_with("records.") && !["records.mr.audit.csv", "records.mr.registers.csv"].contains(&name)
+    };
+    let is_known = handed.files.iter().any(|(name, _)| is_theirs(name) || name.ends_with(".ndjson"));
     if ctx.json {
         let files = handed
             .files
@@ -286,6 +290,9 @@ fn fetch(ctx: &Ctx, house: &house::House, id: &str, folder: &Path, by: &str) -> 
     }
     let rows = handed.files.iter().map(|(name, content)| vec![name.clone(), content.len().to_string()]);
     out::table(&["file", "bytes"], &rows.collect::<Vec<_>>());
+    if !is_known {
+        out::say("nothing was known of them: is the identifier spelt as it came in?");
+    }
     out::say(&format!(
         "written to `{shown}`, for its owner alone; hand it over by a safe way and delete it then"
     ));
