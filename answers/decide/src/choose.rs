@@ -156,8 +156,9 @@ pub(crate) fn nothing() -> Candidate {
     }
 }
 
-/// One multiplication and one subtraction, each rounded as IEEE 754 says: the same everywhere.
-pub(crate) fn gain(score: f64, value: Cents, cost: Cents) -> f64 {
+/// The expected gain of an action in cents. One multiplication and one subtraction, each rounded as IEEE 754 says: the same
+/// everywhere.
+pub fn gain(score: f64, value: Cents, cost: Cents) -> f64 {
     score * value.as_f64() - cost.as_f64()
 }
 

@@ -54,7 +54,7 @@ mod yaml;
 
 pub use budget::{BUDGETS, BudgetEvent, home, spender};
 pub use check::{Project, check};
-pub use choose::{Candidate, Decision, Excluded, WhyNot, choose};
+pub use choose::{Candidate, Decision, Excluded, WhyNot, choose, gain};
 pub use chore::{Chore, chores, release, set_budget};
 pub use contract::LegalBasis;
 pub use duties::{Duties, Effect, Review};

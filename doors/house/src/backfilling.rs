@@ -250,7 +250,7 @@ impl House {
 fn bound(composition: &Composition, views: &[View], record: &Record) -> Result<Option<Value>, store::Error> {
     let Some(contract) = composition.contracts.newest(&record.stream) else { return Ok(None) };
     let needs_sealed = views.iter().any(|view| *view.stream() == record.stream && view.is_personal());
-    if needs_sealed || contract.version != record.contract || composition.corrections.has(record.id)? {
+    if needs_sealed || contract.version != record.contract || composition.corrections.has(record)? {
         return composition.bind(record);
     }
     let open = intake::open_part(record).map_err(|error| store::Error::Corrupt {

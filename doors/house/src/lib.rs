@@ -97,7 +97,7 @@ pub use project::Project;
 pub use quality::{QualityAsked, Replayed, Shown, Waiting, Which, quality_findings};
 pub use registers::{IncidentAsked, Overseen, RecipientSettings, RegisterSettings, Standing};
 pub use replaying::{Verdict, rebuild_state};
-pub use rights::{Correction, HandedOver, RequestAsked, RequestStanding, Restated};
+pub use rights::{Correction, HandedOver, RequestAsked, RequestStanding};
 pub use rooms::{Composition, Rooms};
 pub use segments::{SegmentCount, SegmentFormat, SegmentRow};
 pub use settings::{DEFAULTS, Settings};

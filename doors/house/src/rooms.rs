@@ -77,7 +77,7 @@ impl Composition {
             reason: error.to_string(),
         })?;
         let mut fields = contract.bind(&raw);
-        self.corrections.put_right(record.id, contract, &mut fields)?;
+        self.corrections.put_right(record, contract, &mut fields)?;
         Ok(Some(fields))
     }
 
@@ -195,7 +195,7 @@ impl Rooms {
         let wanted = self.composition.trait_streams.contains(&record.stream)
             || !self.composition.views.of_stream(&record.stream).is_empty();
         let watched = self.composition.quality.plans().get(&record.stream).is_some();
-        let is_put_right = wanted && self.composition.corrections.has(record.id)?;
+        let is_put_right = wanted && self.composition.corrections.has(record)?;
         let needs_sealed = wanted && (is_put_right || self.needs_sealed(record));
         if watched || (wanted && !needs_sealed) {
             // LAW 2: what is under nobody's key is folded from what lies open, so that an erasure changes nothing in it.

@@ -216,7 +216,7 @@ impl<'p> Side<'p> {
     ) -> Result<(), store::Error> {
         let Some(contract) = self.contracts.newest(&record.stream) else { return Ok(()) };
         let mut fields = contract.bind(raw);
-        corrections.put_right(record.id, contract, &mut fields)?;
+        corrections.put_right(record, contract, &mut fields)?;
         for builder in &mut self.builders {
             if let Some(row) = builder.view().row_of(&Bound { record, fields: &fields }) {
                 builder.add(record.subject, &row);

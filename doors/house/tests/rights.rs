@@ -326,6 +326,12 @@ fn a_correction_that_is_wrong_itself_is_refused_and_changes_nothing() {
         (vec![one("orders", None, "note", json!("x"))], "MR3751", "name the record"),
         (vec![one("orders", Some(others), "note", json!("x"))], "MR3751", "has no record"),
         (vec![many], "MR3751", "101 fields"),
+        // One that is right does not go ahead of one that is wrong.
+        (
+            vec![one("people", None, "name", json!("Right")), one("people", None, "shoe_size", json!(41))],
+            "MR3751",
+            "`shoe_size`",
+        ),
     ] {
         let error = house.fulfil_request(&request.request.id, "Mara", &corrections).unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
@@ -336,6 +342,58 @@ fn a_correction_that_is_wrong_itself_is_refused_and_changes_nothing() {
     assert_eq!(seen(&house, "zoe"), before);
     assert_eq!(house.request(&request.request.id).unwrap().state, State::Open);
     assert!(house.verify(|_| {}).unwrap().holds());
+}
+
+/// Two senders may number their orders alike: what is put right of one person stays as it is of the other.
+#[test]
+fn a_correction_reaches_no_record_of_another_person_with_the_same_id() {
+    let (_dir, house) = shop(1, "");
+    let mut theirs = order(3, "n3", "d-n3", 800, "theirs");
+    theirs["messageId"] = "another".into();
+    track(&house, &[order(3, "zoe", "dz", 700, "hers")]).unwrap();
+    track(&house, &[theirs]).unwrap();
+    house.engine().settle(std::time::Duration::from_secs(20)).unwrap();
+    assert_eq!(feature(&house, "zoe", "last_note"), "hers");
+    assert_eq!(feature(&house, "n3", "last_note"), "theirs");
+    let zoe = house.subject(&user("zoe")).unwrap();
+    let mut hers = None;
+    let scanned = house.engine().journal().scan(&[], |_, _, record| {
+        let is_order = record.stream.as_str() == "orders" && record.subject == zoe;
+        hers = hers
+            .or(Some(record.id)
+                .filter(|_| is_order && record.payload.open.windows(4).any(|w| w == b"\"o3\"")));
+        Ok(())
+    });
+    scanned.unwrap();
+    let request = ask(&house, Right::Rectification, user("zoe"));
+    let values = BTreeMap::from([("note".to_owned(), json!("what she meant"))]);
+    let correction = Correction { stream: "orders".into(), record: hers, values };
+    house.fulfil_request(&request.request.id, "Mara", &[correction]).unwrap();
+    assert_eq!(feature(&house, "zoe", "last_note"), "what she meant");
+    house.engine().settle(std::time::Duration::from_secs(20)).unwrap();
+    assert_eq!(feature(&house, "n3", "last_note"), "theirs");
+    let other = ask(&house, Right::Access, user("n3"));
+    assert!(
+        !file(&house.hand_over(&other.request.id, "Mara").unwrap(), "dossier.json")
+            .contains("what she meant")
+    );
+    assert!(house.verify(|_| {}).unwrap().holds());
+}
+
+/// GDPR Art. 15(4): a pass that erased several names the others to none of them; and what is refused leaves no entry.
+#[test]
+fn a_dossier_names_nobody_else_and_a_refusal_leaves_no_entry() {
+    let (_dir, house) = shop(2, "");
+    house.erase_people(&[user("n1"), user("n2")], "Ada", "ticket 1").unwrap();
+    let other = house.subject(&user("n2")).unwrap().to_string();
+    let request = ask(&house, Right::Access, user("n1"));
+    let handed = house.hand_over(&request.request.id, "Mara").unwrap();
+    let text = file(&handed, "dossier.json");
+    assert!(text.contains("mr.erasures") && !text.contains(&other), "{text}");
+    let erasure = ask(&house, Right::Erasure, user("n3"));
+    house.hand_over(&erasure.request.id, "Mara").unwrap_err();
+    let sought = house::AuditSought { what: Some("request.hand_over".into()), ..Default::default() };
+    assert_eq!(house.audit_entries(&sought, 10).unwrap().len(), 1);
 }
 
 /// GDPR Art. 19: those who got the data are told, one by one.

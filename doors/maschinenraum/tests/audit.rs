@@ -1,28 +1,11 @@
 //! Every privileged verb of the command line leaves an entry, and the log they make is verified by whoever gets it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
-use std::path::Path;
-use std::process::Command;
+mod run;
 
-/// Runs the binary; what it prints.
-#[track_caller]
-fn check(dir: &Path, args: &[&str], code: i32, texts: &[&str]) -> String {
-    let ran = Command::new(env!("CARGO_BIN_EXE_maschinenraum"))
-        .args(args)
-        .current_dir(dir)
-        .env_remove("MASCHINENRAUM_PROJECT")
-        .env_remove("RUST_LOG")
-        .env("USER", "mara")
-        .output()
-        .unwrap();
-    let out = String::from_utf8(ran.stdout).unwrap();
-    let both = format!("{out}{}", String::from_utf8(ran.stderr).unwrap());
-    assert_eq!(ran.status.code(), Some(code), "exit code of {args:?}:\n{both}");
-    for text in texts {
-        assert!(both.contains(text), "`{text}` is not in what {args:?} prints:\n{both}");
-    }
-    out
-}
+use std::path::Path;
+
+use run::check;
 
 /// The acts of the log, the latest first.
 fn acts(project: &Path) -> Vec<(String, String)> {

@@ -1,29 +1,11 @@
 //! What the law asks for, on the command line: registers, signatures, stops, incidents; erasure; keys.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod run;
 
-/// Runs the binary; what it prints.
-#[track_caller]
-fn check(dir: &Path, args: &[&str], code: i32, texts: &[&str]) -> String {
-    let ran = Command::new(env!("CARGO_BIN_EXE_maschinenraum"))
-        .args(args)
-        .current_dir(dir)
-        .env_remove("MASCHINENRAUM_PROJECT")
-        .env_remove("RUST_LOG")
-        .env("USER", "mara")
-        .output()
-        .unwrap();
-    let out = String::from_utf8_lossy(&ran.stdout).into_owned();
-    let both = format!("{out}{}", String::from_utf8_lossy(&ran.stderr));
-    assert_eq!(ran.status.code(), Some(code), "exit code of {args:?}:\n{both}");
-    for text in texts {
-        assert!(both.contains(text), "`{text}` is not in what {args:?} prints:\n{both}");
-    }
-    assert!(!both.contains("panicked"), "{args:?}:\n{both}");
-    out
-}
+use std::path::{Path, PathBuf};
+
+use run::check;
 
 /// A shop with its people and orders, and some settings more.
 fn shop(dir: &Path, settings: &str) -> PathBuf {

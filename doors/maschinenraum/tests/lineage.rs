@@ -1,29 +1,9 @@
 //! `lineage`, `catalogue`, `impact` and `lake` as people use them: on a simulated shop.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::path::Path;
-use std::process::Command;
+mod run;
 
-#[track_caller]
-fn check(dir: &Path, args: &[&str], code: i32, texts: &[&str]) -> String {
-    let binary = env!("CARGO_BIN_EXE_maschinenraum");
-    let ran = Command::new(binary)
-        .args(args)
-        .current_dir(dir)
-        .env_remove("MASCHINENRAUM_PROJECT")
-        .env_remove("RUST_LOG")
-        .env("USER", "mara")
-        .output()
-        .unwrap();
-    let out = String::from_utf8(ran.stdout).unwrap();
-    let both = format!("{out}{}", String::from_utf8(ran.stderr).unwrap());
-    assert_eq!(ran.status.code(), Some(code), "exit code of {args:?}:\n{both}");
-    for text in texts {
-        assert!(both.contains(text), "`{text}` is not in what {args:?} prints:\n{both}");
-    }
-    assert!(!both.contains("panicked"), "{args:?}:\n{both}");
-    out
-}
+use run::check;
 
 #[test]
 fn what_is_made_from_what_is_known_before_and_after_anything_is_imported() {

@@ -1,27 +1,9 @@
 //! Requests of people by the command line: from the first letter to the last receipt.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
-use std::path::Path;
-use std::process::Command;
+mod run;
 
-#[track_caller]
-fn check(dir: &Path, args: &[&str], code: i32, texts: &[&str]) -> String {
-    let ran = Command::new(env!("CARGO_BIN_EXE_maschinenraum"))
-        .args(args)
-        .current_dir(dir)
-        .env_remove("MASCHINENRAUM_PROJECT")
-        .env_remove("RUST_LOG")
-        .env("USER", "mara")
-        .output()
-        .unwrap();
-    let out = String::from_utf8(ran.stdout).unwrap();
-    let both = format!("{out}{}", String::from_utf8(ran.stderr).unwrap());
-    assert_eq!(ran.status.code(), Some(code), "exit code of {args:?}:\n{both}");
-    for text in texts {
-        assert!(both.contains(text), "`{text}` is not in what {args:?} prints:\n{both}");
-    }
-    out
-}
+use run::check;
 
 #[test]
 fn a_person_gets_what_is_theirs_and_it_is_put_right() {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use event::{RecordId, Subject};
-use policy::{Act, Action, ConsentView as _, Mark, Order, Ordered, Principal, Scope, SoftOptIn};
+use policy::{Act, Action, ConsentView as _, Mark, Order, Ordered, SoftOptIn};
 use serde_json::{Value, json};
 
 use super::given::{Word, entry_id};
@@ -113,7 +113,7 @@ impl House {
     /// The pseudonyms of the addresses that a profile's traits hold.
     fn addresses_of(&self, subject: Subject, by: &str) -> Result<Vec<Subject>, Error> {
         // Art. 21(3) demands it: the address must be known to be left alone.
-        let keeper = Principal::new(by, [Scope::Consent]).with_roles(["data_protection_officer"]);
+        let keeper = self.keeper(by);
         let Some(purpose) = self.purposes().names().next().map(str::to_owned) else { return Ok(Vec::new()) };
         let members = self.members(subject)?.subjects;
         let (now, purposes) = (self.clock().settled(), self.purposes());

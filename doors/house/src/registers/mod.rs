@@ -27,7 +27,7 @@ use crate::project::Project;
 
 pub(crate) use checks::check;
 pub use incidents::IncidentAsked;
-pub(crate) use overseeing::Hold;
+pub(crate) use overseeing::{Hold, said};
 pub use overseeing::{Overseen, Standing};
 pub use settings::{RecipientSettings, RegisterSettings};
 

@@ -265,7 +265,7 @@ impl House {
 }
 
 /// A name and a reason that can stand in a register.
-pub(super) fn said(by: &str, reason: &str, needs_reason: bool) -> Result<Said, String> {
+pub(crate) fn said(by: &str, reason: &str, needs_reason: bool) -> Result<Said, String> {
     let clean = |text: &str| text.chars().filter(|c| !c.is_control() || *c == '\n').collect::<String>();
     let (by, reason) = (clean(by).trim().to_owned(), clean(reason).trim().to_owned());
     if by.is_empty() || by.len() > 200 {

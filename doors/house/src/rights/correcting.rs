@@ -6,13 +6,12 @@ use std::sync::Arc;
 use contract::Contract;
 use event::{Cell, Partition, Position, Record, RecordId, Subject};
 use process::Duplicates;
-use register::Error as Refusal;
-use serde::Serialize;
 use serde_json::Value;
 
 use super::corrections::{CORRECTIONS, Corrected, VALUES, VALUES_SCHEMA, Values, set};
+use super::refuse;
 use crate::Error;
-use crate::house::{House, Identifier, WAIT, options, system_record};
+use crate::house::{House, WAIT, options, system_record};
 
 /// Fields that one correction may put right.
 const MOST_FIELDS: usize = 100;
@@ -28,62 +27,61 @@ pub struct Correction {
     pub values: std::collections::BTreeMap<String, Value>,
 }
 
-/// What became of a correction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Restated {
-    /// The record that was put right.
-    pub record: RecordId,
-    /// Its fields.
-    pub fields: Vec<String>,
+/// What became of corrections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Restated {
+    /// Fields that were put right.
+    pub n_fields: u64,
     /// Records whose traits and features were derived anew.
     pub n_records: u64,
 }
 
 impl House {
-    /// Puts fields of one record of a person right. From now on the record is read so everywhere: profile, features,
-    /// segments, datasets, exports; decisions made before keep what they were made on. The journal keeps what came.
+    /// Puts fields of records of a person right. From now on the records are read so everywhere: profile, features,
+    /// segments, datasets, exports; decisions made before keep what they were made on. The journal keeps what came. Nothing is
+    /// changed where one of the corrections is wrong itself.
     ///
     /// * `reference`: the request or a ticket's number
     ///
     /// # Errors
     /// [`Error::Register`] for a record that is none of the person's, a field that the contract does not have or that may not
     /// be put right so (keys, identifiers, times), and a value that the contract refuses; [`Error::UnknownStream`].
-    pub fn correct(
-        &self,
-        who: &Identifier,
-        correction: &Correction,
-        by: &str,
-        reference: &str,
-    ) -> Result<Restated, Error> {
-        self.correct_of(self.subject(who)?, correction, by, reference)
-    }
-
-    /// As [`House::correct`], for a subject.
-    pub(super) fn correct_of(
+    pub(super) fn correct(
         &self,
         subject: Subject,
-        correction: &Correction,
+        corrections: &[Correction],
         by: &str,
         reference: &str,
     ) -> Result<Restated, Error> {
-        let _turn = self.rights_desk.turn.lock();
         let members: BTreeSet<Subject> = self.members(subject)?.subjects.into_iter().collect();
-        let contract = self.contract_of(&correction.stream)?;
-        let (record, fields) = self.wrong(&contract, correction, &members)?;
-        let values = judged(&contract, &correction.values, fields)?;
-        let names: Vec<String> = values.keys().cloned().collect();
-        let detail = serde_json::json!({
-            "record": record.id, "stream": correction.stream, "fields": names, "reference": reference,
-        });
-        self.audit(&audit::Act {
-            subject: Some(record.subject),
-            detail,
-            ..audit::Act::new("subject.correct", by)
-        })?;
-        self.note_correction(&record, &names, &values, by, reference)?;
-        self.composition().corrections.add(record.id, values);
-        let n_records = self.restate(record.subject)?;
-        Ok(Restated { record: record.id, fields: names, n_records })
+        let mut judged_ones = Vec::with_capacity(corrections.len());
+        for correction in corrections {
+            let contract = self.contract_of(&correction.stream)?;
+            let (record, fields) = self.wrong(&contract, correction, &members)?;
+            judged_ones.push((record, judged(&contract, &correction.values, fields)?));
+        }
+        let mut done = Restated::default();
+        let mut touched = BTreeSet::new();
+        for (record, values) in judged_ones {
+            let names: Vec<String> = values.keys().cloned().collect();
+            let detail = serde_json::json!({
+                "record": record.id, "stream": record.stream, "fields": names, "reference": reference,
+            });
+            let act = audit::Act {
+                subject: Some(record.subject),
+                detail,
+                ..audit::Act::new("subject.correct", by)
+            };
+            self.audit(&act)?;
+            self.note_correction(&record, &names, &values, by, reference)?;
+            self.composition().corrections.add((record.subject, record.id), values);
+            done.n_fields += names.len() as u64;
+            touched.insert(record.subject);
+        }
+        for subject in touched {
+            done.n_records += self.restate(subject)?;
+        }
+        Ok(done)
     }
 
     fn contract_of(&self, stream: &str) -> Result<Arc<Contract>, Error> {
@@ -208,7 +206,9 @@ impl House {
         })?;
         for subject in open {
             let known = self.in_partition(subject, |rooms| rooms.corrections.values(subject))?;
-            known.into_iter().for_each(|(record, values)| self.composition().corrections.add(record, values));
+            known.into_iter().for_each(|(record, values)| {
+                self.composition().corrections.add((subject, record), values);
+            });
             let n_records = self.restate(subject)?;
             tracing::info!(n_records, "a correction that was cut off is completed");
         }
@@ -292,8 +292,4 @@ fn judged(
         }
         None => Ok(values.clone()),
     }
-}
-
-fn refuse<T>(reason: String) -> Result<T, Error> {
-    Err(Refusal::Request { reason }.into())
 }

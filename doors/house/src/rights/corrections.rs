@@ -58,7 +58,7 @@ impl Tables {
     /// Opens the table in `scope`, and shows what is in it to whoever reads records.
     pub(crate) fn open(scope: &Scope, known: &Corrections) -> Self {
         let rows: Table<(Subject, RecordId), Row> = Table::sealed(scope, "corrections.1");
-        let read = rows.scan(|(_, record), row| known.learn(*record, row));
+        let read = rows.scan(|key, row| known.learn(*key, row));
         if let Err(error) = read {
             known.fail(&error);
         }
@@ -75,7 +75,7 @@ impl Tables {
         let records = self.of(subject)?;
         for record in &records {
             self.rows.remove(&(subject, *record));
-            known.forget(*record);
+            known.forget((subject, *record));
         }
         Ok(records.len() as u64)
     }
@@ -110,6 +110,9 @@ impl Tables {
     }
 }
 
+/// A record: two senders may give theirs the same id, and one of them is another person.
+type Whose = (Subject, RecordId);
+
 /// The corrections at hand, for whoever reads records.
 #[derive(Default)]
 pub struct Corrections {
@@ -119,12 +122,12 @@ pub struct Corrections {
 
 #[derive(Default)]
 struct Known {
-    values: HashMap<RecordId, Values>,
+    values: HashMap<Whose, Values>,
     broken: Option<String>,
 }
 
 impl Corrections {
-    fn learn(&self, record: RecordId, row: &Row) {
+    fn learn(&self, record: Whose, row: &Row) {
         if let Ok(values) = serde_json::from_str::<Values>(&row.json) {
             self.add(record, values);
         }
@@ -136,26 +139,26 @@ impl Corrections {
     }
 
     /// From now on the record is read with these values.
-    pub(crate) fn add(&self, record: RecordId, values: Values) {
+    pub(crate) fn add(&self, record: Whose, values: Values) {
         self.known.write().values.entry(record).or_default().extend(values);
         self.is_some.store(true, Ordering::Release);
     }
 
-    fn forget(&self, record: RecordId) {
+    fn forget(&self, record: Whose) {
         self.known.write().values.remove(&record);
     }
 
     /// True where the record is read otherwise than it came.
-    pub(crate) fn has(&self, record: RecordId) -> Result<bool, Error> {
+    pub(crate) fn has(&self, record: &Record) -> Result<bool, Error> {
         if !self.is_some.load(Ordering::Acquire) {
             return Ok(false);
         }
         let known = self.known.read();
         known.check()?;
-        Ok(known.values.contains_key(&record))
+        Ok(known.values.contains_key(&(record.subject, record.id)))
     }
 
-    fn follows(&self, record: RecordId, values: &Values) -> bool {
+    fn follows(&self, record: Whose, values: &Values) -> bool {
         let known = self.known.read();
         let held = known.values.get(&record);
         held.is_some_and(|held| values.keys().all(|field| held.contains_key(field)))
@@ -164,7 +167,7 @@ impl Corrections {
     /// Puts a record's bound fields right.
     pub(crate) fn put_right(
         &self,
-        record: RecordId,
+        record: &Record,
         contract: &Contract,
         fields: &mut Value,
     ) -> Result<(), Error> {
@@ -173,7 +176,8 @@ impl Corrections {
         }
         let known = self.known.read();
         known.check()?;
-        let (Some(values), Value::Object(fields)) = (known.values.get(&record), fields) else {
+        let (Some(values), Value::Object(fields)) = (known.values.get(&(record.subject, record.id)), fields)
+        else {
             return Ok(());
         };
         for (path, value) in values {
@@ -228,8 +232,8 @@ impl Rooms {
         let Some(plain) = opened else { return Ok(()) };
         let Ok(values) = serde_json::from_slice::<Values>(&plain) else { return Ok(()) };
         // A replay knows all corrections from its start; the running house puts right what it has, and says so then.
-        let applied = composition.corrections.follows(note.record, &values);
         let key = (record.subject, note.record);
+        let applied = composition.corrections.follows(key, &values);
         let before = self.corrections.rows.get(&key)?.cloned();
         let mut all: Values =
             before.as_ref().and_then(|row| serde_json::from_str(&row.json).ok()).unwrap_or_default();

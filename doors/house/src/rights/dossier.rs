@@ -127,7 +127,7 @@ impl House {
     }
 
     /// Whoever answers people for the house.
-    pub(super) fn keeper(&self, by: &str) -> Principal {
+    pub(crate) fn keeper(&self, by: &str) -> Principal {
         Principal::new(by, [Scope::Consent]).with_roles(["data_protection_officer"])
     }
 
@@ -160,7 +160,7 @@ impl House {
             {
                 return Ok(());
             }
-            match self.entry_of(&record) {
+            match self.entry_of(&record, &names) {
                 Ok(entry) => found.push(entry),
                 Err(error) => failed = Some(error),
             }
@@ -169,11 +169,16 @@ impl House {
         failed.map_or(Ok(found), Err)
     }
 
-    fn entry_of(&self, record: &Record) -> Result<Entry, Error> {
+    fn entry_of(&self, record: &Record, names: &[String]) -> Result<Entry, Error> {
         let is_ours =
             record.stream.as_str().starts_with("mr.") && record.stream.as_str() != crate::streams::QUARANTINE;
-        let document = if is_ours { self.opened_whole(record)? } else { intake::raw(self.vault(), record)? };
-        let is_put_right = self.composition().corrections.has(record.id)?;
+        let mut document =
+            if is_ours { self.opened_whole(record)? } else { intake::raw(self.vault(), record)? };
+        // An erasure names everybody of its pass; who the others were is nobody's business (article 15(4)).
+        if let Some(Value::Array(named)) = document.pointer_mut("/ordered/subjects") {
+            named.retain(|one| one.as_str().is_some_and(|one| names.iter().any(|name| name == one)));
+        }
+        let is_put_right = self.composition().corrections.has(record)?;
         let corrected = if is_put_right { self.composition().bind(record)? } else { None };
         Ok(Entry {
             stream: record.stream.to_string(),

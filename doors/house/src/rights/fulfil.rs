@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::correcting::Correction;
-use super::requests::{RequestStanding, refuse, said};
+use super::correcting::{Correction, Restated};
+use super::refuse;
+use super::requests::{RequestStanding, said};
 use super::sections::{For, csv};
 use crate::Error;
 use crate::house::House;
@@ -39,6 +40,12 @@ impl House {
         if known.request.refused.is_some() {
             return refuse(format!("request `{id}` is refused"));
         }
+        if !matches!(right, Right::Access | Right::Portability) {
+            return refuse(format!(
+                "a request for {} hands nothing over: `maschinenraum request fulfil {id}`",
+                right.as_str()
+            ));
+        }
         let act = audit::Act {
             subject: Some(subject),
             detail: json!({ "request": id, "right": right }),
@@ -46,14 +53,8 @@ impl House {
         };
         self.audit(&act)?;
         let (files, stores) = match right {
-            Right::Access => self.access_files(subject, &by)?,
             Right::Portability => self.portable_files(subject)?,
-            other => {
-                return refuse(format!(
-                    "a request for {} hands nothing over: `maschinenraum request fulfil {id}`",
-                    other.as_str()
-                ));
-            }
+            _ => self.access_files(subject, &by)?,
         };
         let mut hash = Sha256::new();
         for (name, content) in &files {
@@ -159,12 +160,8 @@ impl House {
         if corrections.is_empty() {
             return refuse("say what is wrong: a stream and the right values of its fields".to_owned());
         }
-        let (mut n_fields, mut n_records) = (0, 0);
-        for correction in corrections {
-            let done = self.correct_of(subject, correction, by, &format!("request {id}"))?;
-            n_fields += done.fields.len() as u64;
-            n_records += done.n_records;
-        }
+        let Restated { n_fields, n_records } =
+            self.correct(subject, corrections, by, &format!("request {id}"))?;
         let members = self.members(subject)?.subjects;
         let taught = self.taught(&members)?;
         let mut models = format!("{} model versions learned from the person before", taught.len());

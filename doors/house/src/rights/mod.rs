@@ -18,7 +18,7 @@ mod requests;
 mod sections;
 mod what_if;
 
-pub use correcting::{Correction, Restated};
+pub use correcting::Correction;
 pub(crate) use corrections::CORRECTIONS;
 pub use corrections::{Corrections, Tables as CorrectionTables};
 pub use fulfil::HandedOver;
@@ -28,4 +28,8 @@ pub use requests::{RequestAsked, RequestStanding};
 #[derive(Default)]
 pub(crate) struct Desk {
     turn: parking_lot::ReentrantMutex<()>,
+}
+
+fn refuse<T>(reason: String) -> Result<T, crate::Error> {
+    Err(register::Error::Request { reason }.into())
 }

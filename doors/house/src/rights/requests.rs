@@ -5,11 +5,10 @@ use register::{Error as Refusal, Event, Request, Right, Said, State};
 use serde::Serialize;
 use serde_json::json;
 
+use super::refuse;
 use crate::Error;
 use crate::house::{House, Identifier};
 
-/// The longest reason.
-const MAX_REASON: usize = 2_000;
 /// Requests that may be open at once.
 const MOST_OPEN: usize = 10_000;
 
@@ -230,20 +229,5 @@ impl House {
 
 /// A name and a reason that can stand in a register.
 pub(super) fn said(by: &str, reason: &str, needs_reason: bool) -> Result<Said, Error> {
-    let clean = |text: &str| text.chars().filter(|c| !c.is_control() || *c == '\n').collect::<String>();
-    let (by, reason) = (clean(by).trim().to_owned(), clean(reason).trim().to_owned());
-    if by.is_empty() || by.len() > 200 {
-        return refuse("a person must be named, in up to 200 bytes".to_owned());
-    }
-    if needs_reason && reason.is_empty() {
-        return refuse("a reason or reference must be given; it is kept".to_owned());
-    }
-    if reason.len() > MAX_REASON {
-        return refuse(format!("the reason has {} bytes; {MAX_REASON} are the most", reason.len()));
-    }
-    Ok(Said { by, reason })
-}
-
-pub(super) fn refuse<T>(reason: String) -> Result<T, Error> {
-    Err(Refusal::Request { reason }.into())
+    crate::registers::said(by, reason, needs_reason).or_else(refuse)
 }

@@ -179,7 +179,7 @@ fn best_with(evidence: &Evidence, lanes: &[Lane<'_>], name: &str, value: &Value)
     for candidate in &evidence.candidates {
         let lane = lanes.iter().find(|lane| lane.candidate.action == candidate.action);
         let gain = match lane.map(|lane| lane.score(&inputs)).transpose()?.flatten() {
-            Some(said) => said.probability * candidate.value.as_f64() - candidate.cost.as_f64(),
+            Some(said) => decide::gain(said.probability, candidate.value, candidate.cost),
             None => candidate.gain,
         };
         gains.push((candidate.action.as_str(), gain));

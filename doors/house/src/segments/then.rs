@@ -270,7 +270,7 @@ impl House {
         let Some(contract) = project.contracts.newest(&record.stream) else { return Ok(None) };
         let raw = intake::raw(self.vault(), record)?;
         let mut fields = contract.bind(&raw);
-        self.composition().corrections.put_right(record.id, contract, &mut fields)?;
+        self.composition().corrections.put_right(record, contract, &mut fields)?;
         Ok(Some(fields))
     }
 
