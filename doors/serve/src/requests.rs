@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use event::{Instant, RecordId};
+use event::RecordId;
 use house::{Correction, RequestAsked, RequestStanding};
 use policy::Scope;
 use register::Right;
@@ -247,10 +247,6 @@ impl From<RequestStanding> for PersonRequest {
     }
 }
 
-fn instant(name: &str, text: &str) -> Result<Instant, Refusal> {
-    text.parse().map_err(|e| Refusal::WrongShape { reason: format!("{name}: {e}") })
-}
-
 /// `POST /v1/requests`
 async fn open(
     State(door): State<Arc<Door>>,
@@ -260,7 +256,7 @@ async fn open(
 ) -> Result<Json<PersonRequest>, Problem> {
     let right: Right =
         brought.right.parse().map_err(|e: register::Error| Refusal::WrongShape { reason: e.to_string() })?;
-    let received_at = brought.received_at.as_deref().map(|text| instant("received_at", text)).transpose()?;
+    let received_at = crate::door::instant("received_at", brought.received_at.as_deref())?;
     let asked =
         RequestAsked { right, who: brought.identifier.into(), received_at, reference: brought.reference };
     let done = door.ask(&id, move |house| house.open_request(caller.principal.name(), &asked));
